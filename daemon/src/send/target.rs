@@ -267,9 +267,9 @@ fn of_named(peer: &Named<'_>, port: Option<u16>) -> String {
     });
     match other {
         Some(address) => format!(
-            "`{name}` is a peer, whose name stands without a port; `{address}` is this port of its address"
+            "`{name}` is the name of a peer and takes no port; write `{address}` to send to this port of its host"
         ),
-        None => format!("`{name}` is a peer, whose name stands without a port"),
+        None => format!("`{name}` is the name of a peer and takes no port"),
     }
 }
 

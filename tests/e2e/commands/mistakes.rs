@@ -43,7 +43,7 @@ fn sending_to_an_unknown_peer_or_host_fails() {
     assert_fails(&daemon, &["send", "nosuch.invalid", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
     assert_fails(&daemon, &["send", "nosuch.invalid:8080", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
     let named = Daemon::start_with("[peers.board-of-this-name]\naddress = \"127.0.0.8:4000\"\n", &[]);
-    let hint = "`board-of-this-name` is a peer, whose name stands without a port; `127.0.0.8:9000`";
+    let hint = "`board-of-this-name` is the name of a peer and takes no port; write `127.0.0.8:9000` to send";
     assert_fails(&named, &["send", "board-of-this-name:9000", "hi"], 5, &[hint]);
     for all in ["broadcast", "所有人"] {
         assert_fails(&daemon, &["send", all, "hi"], 5, &["hint: 255.255.255.255 reaches every host"]);

@@ -17,7 +17,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         .problems
         .iter()
         .filter(|problem| !is_of_any_group(problem, status))
-        .map(|problem| Finding::problem(TOPIC, translated(problem)).hint(hint(problem, status)))
+        .map(|problem| finding(problem).hint(hint(problem, status)))
         .collect();
     if found.is_empty() {
         let entries = counted(status.inbox.entries, "entry");
@@ -43,13 +43,27 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     found
 }
 
+/// Returns a problem of the daemon as a finding. A refused configuration changes nothing until the next start.
+fn finding(problem: &str) -> Finding {
+    let seen = translated(problem);
+    if is_refused_configuration(problem) {
+        Finding::warning(TOPIC, seen)
+    } else {
+        Finding::problem(TOPIC, seen)
+    }
+}
+
+fn is_refused_configuration(problem: &str) -> bool {
+    problem.starts_with("the configuration is refused")
+}
+
 /// Returns what to do about a problem.
 fn hint(problem: &str, status: &Status) -> String {
     if is_full_disk(problem) {
         let path = shown(&status.data_dir);
         return tr!("free some space on the file system of {path}; the daemon continues by itself", path);
     }
-    if problem.starts_with("the configuration is refused") {
+    if is_refused_configuration(problem) {
         return tr!("correct the file, then run `udpchatctl reload`; the next start would fail with it")
             .to_owned();
     }
@@ -59,7 +73,7 @@ fn hint(problem: &str, status: &Status) -> String {
             "correct the name in the configuration, then `udpchatctl reload`; `getent group` lists the groups"
         ),
         false => tr!(
-            "the daemon's log has details; if this has happened and is over, `udpchatctl status --acknowledge` clears it"
+            "the daemon's log has details; what is over and still shown is removed by `udpchatctl status --acknowledge`"
         ),
     };
     hint.to_owned()
@@ -97,13 +111,16 @@ mod tests {
         assert_eq!(text(&findings(&facts())), "the inbox is in order, with 12 entries");
         assert_eq!(levels(&findings(&facts())), [Fine]);
         let facts = with_status(|status| {
-            status.problems = vec!["the disk is full".to_owned(), "group 239.1.2.3 is not joined".to_owned()];
+            status.problems =
+                ["the disk is full", "group 239.1.2.3 is not joined", "the configuration is refused: x"]
+                    .map(str::to_owned)
+                    .into();
             status.groups =
                 vec![udpchat_api::call::GroupStatus { group: "239.1.2.3".to_owned(), ..Default::default() }];
             status.inbox.removed_unread = 21_970;
             status.log_lines_lost = 1;
         });
-        assert_eq!(levels(&findings(&facts)), [Problem, Warning, Warning]);
+        assert_eq!(levels(&findings(&facts)), [Problem, Warning, Warning, Warning]);
         let told = text(&findings(&facts));
         assert!(told.contains("21,970 entries removed from the inbox since the start before any"), "{told}");
     }

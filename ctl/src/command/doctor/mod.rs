@@ -70,7 +70,10 @@ pub(crate) struct DoctorArgs {
 pub(crate) async fn run(context: Context<'_>, arguments: &DoctorArgs) -> Result<()> {
     let (peer, config) = (arguments.peer.as_deref(), arguments.config.as_deref());
     let facts = gather(context.socket.as_deref(), peer, config).await;
-    let findings = check_all(&facts);
+    let mut findings = check_all(&facts);
+    if !context.output.is_json() {
+        silence::summarize(&mut findings);
+    }
     context.output.use_pager();
     for finding in &findings {
         finding.print(context.output)?;

@@ -9,7 +9,7 @@ use super::finding::Finding;
 
 const TOPIC: &str = "silence";
 
-/// How many silent peers have a finding each.
+/// How many silent peers have a finding each where people read it.
 const MAX_SILENT: usize = 5;
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
@@ -18,13 +18,20 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     let watched = facts.status().map(|status| status.watched_peers.as_slice()).unwrap_or_default();
-    let mut found: Vec<_> = watched.iter().filter_map(|peer| silence(facts, peer)).collect();
-    if let more @ 1.. = found.len().saturating_sub(MAX_SILENT) {
-        found.truncate(MAX_SILENT);
-        let seen = tr!("and {more} more", more);
-        found.push(Finding::warning(TOPIC, seen).hint(tr!("`udpchatctl peers --silent` lists all of them")));
+    watched.iter().filter_map(|peer| silence(facts, peer)).collect()
+}
+
+/// Replaces the findings about silent peers beyond the first ones by their number, for people.
+pub(super) fn summarize(findings: &mut Vec<Finding>) {
+    let is_silent = |finding: &Finding| finding.topic == TOPIC;
+    // The findings of one check stand together.
+    let Some(first) = findings.iter().position(is_silent) else { return };
+    let silent = findings.iter().filter(|finding| is_silent(finding)).count();
+    if let more @ 1.. = silent.saturating_sub(MAX_SILENT) {
+        let more = Finding::warning(TOPIC, tr!("and {more} more", more))
+            .hint(tr!("`udpchatctl peers --silent` lists all of them"));
+        findings.splice(first + MAX_SILENT..first + silent, [more]);
     }
-    found
 }
 
 /// Reports a peer that is silent.
@@ -81,8 +88,14 @@ lamp is silent since 2026-11-22 10:00:00; its last message came at 2026-11-22 10
             let peer = |number| WatchedPeer { name: format!("p{number}"), last_heard: None, silent_since };
             status.watched_peers = (0..50).map(peer).collect();
         });
-        let found = findings(&facts_of_many);
-        assert_eq!(found.len(), MAX_SILENT + 1);
-        assert!(text(&found).ends_with("\nand 45 more"), "{}", text(&found));
+        let mut found = findings(&facts_of_many);
+        assert_eq!(found.len(), 50, "JSON has all of them");
+        found.push(Finding::ok("clock", "it is right"));
+        summarize(&mut found);
+        assert_eq!(found.len(), MAX_SILENT + 2);
+        assert!(text(&found).ends_with("\nand 45 more\nit is right"), "{}", text(&found));
+        found.truncate(MAX_SILENT);
+        summarize(&mut found);
+        assert_eq!(found.len(), MAX_SILENT, "a few are not counted");
     }
 }

@@ -23,7 +23,7 @@ impl Writer {
     /// Applies the changes of a transaction, and answers the client whose message is held.
     pub(super) fn publish_kept(&mut self, items: &mut [Item], mut changes: Changes) {
         let answer = changes.hold.take();
-        // For those who watch the log and not the inbox. At most one line for each configured peer in its `silent_after`.
+        // For those who watch the log and not the inbox. At most two lines for each configured peer in its `silent_after`.
         for (peer, ..) in &changes.silent {
             warn!(%peer, "a peer is silent");
         }

@@ -155,7 +155,7 @@ impl Model {
         self.is_hex || encoding.is_some_and(Encoding::is_hex)
     }
 
-    /// Returns the line end that is appended to texts to the open peer. Bytes are sent as they are.
+    /// Returns the line end that is appended to what is sent to the open peer. In the mode for bytes nothing is.
     pub(in crate::command::chat) fn line_end(&self) -> LineEnd {
         self.open_row().filter(|_| !self.is_hex).map(|row| row.line_end).unwrap_or_default()
     }
