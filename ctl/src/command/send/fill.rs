@@ -48,7 +48,9 @@ impl Fill {
             Field::Time(form) => form.write(now, zone, text),
             // A clock before 1970 is not set.
             Field::Unix(width) => width.write_in_frame(now.as_second().try_into().unwrap_or(0), text),
-            Field::UnixMilliseconds(width) => width.write_in_frame(now.as_millisecond().try_into().unwrap_or(0), text),
+            Field::UnixMilliseconds(width) => {
+                width.write_in_frame(now.as_millisecond().try_into().unwrap_or(0), text)
+            }
             // Without the random numbers of the system, a number that differs is used.
             Field::Random(width) => {
                 let random = getrandom::u32().unwrap_or(now.subsec_nanosecond() as u32);

@@ -233,7 +233,10 @@ fn digits_in_a_chosen_encoding_keep_it() {
         chat.key(Action::Submit);
         let sent = chat.sent.last().unwrap();
         // The peer's own encoding is gbk; bytes would be stored and shown in it.
-        assert_eq!((&sent.payload, sent.encoding.as_deref()), (&Payload::Text(expected.to_owned()), Some("hex")));
+        assert_eq!(
+            (&sent.payload, sent.encoding.as_deref()),
+            (&Payload::Text(expected.to_owned()), Some("hex"))
+        );
     }
 }
 
