@@ -49,7 +49,7 @@ impl Fill {
             // A clock before 1970 is not set.
             Field::Unix(width) => width.write_in_frame(now.as_second().try_into().unwrap_or(0), text),
             Field::UnixMilliseconds(width) => {
-                width.write_in_frame(now.as_millisecond().try_into().unwrap_or(0), text)
+                width.write_in_frame(now.as_millisecond().try_into().unwrap_or(0), text);
             }
             // Without the random numbers of the system, a number that differs is used.
             Field::Random(width) => {
