@@ -44,7 +44,7 @@ impl WhereArgs {
 }
 
 /// Selects entries by conditions, and remembers numbers that no message has, which may be misspelt.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Selection {
     conditions: WhereArgs,
     unknown: UnknownNumbers,
