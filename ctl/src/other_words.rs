@@ -1,7 +1,14 @@
 //! Options and commands that other programs have, or that a user expects: what does their work here.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
+use clap::ValueEnum as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use udpchat_config::Network;
 use udpchat_locale::tr;
+
+use crate::command::export::Format;
 
 /// Returns what does the work of an option or a command that there is not; `command` is the one that was used, with
 /// `udpchatctl` in front.
@@ -19,7 +26,13 @@ pub(crate) fn instead_of(error: &clap::Error, command: Option<&str>) -> Option<S
         (ErrorKind::ArgumentConflict, Some("replay")) => of_conflict(error),
         _ => None,
     };
-    of_command.or_else(|| unknown.and_then(known_word).map(str::to_owned))
+    let of_word = || unknown.and_then(known_word).map(str::to_owned);
+    // A word of other programs is hardly a peer.
+    let of_peer = || match error.kind() {
+        ErrorKind::UnknownArgument => of_peer(word(ContextKind::InvalidArg)?, command?),
+        _ => None,
+    };
+    of_command.or_else(of_word).or_else(of_peer)
 }
 
 /// Returns what does the work of a command, or of a flag of any command, that other programs have.
@@ -73,18 +86,18 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
         ("replay", file) if !file.starts_with('-') => {
             return Some(tr!("`--file {file}` replays a file", file));
         }
-        ("wait" | "export", peer) if !peer.starts_with('-') => {
-            return Some(tr!("`--from {peer}` selects the messages of a peer", peer));
+        ("replay", "--host") => return Some(tr!("`--to {to}` names the destination", to = "HOST:PORT")),
+        ("export", format) if Format::from_str(format, true).is_ok() => {
+            return Some(tr!("`--format {format}` chooses the format", format = format.to_lowercase()));
         }
-        ("held", peer) if !peer.starts_with('-') => {
-            return Some(tr!("`--to {peer}` selects what is held for a peer", peer));
+        ("export", file) if is_file(file) => return Some(tr!("`-o {file}` writes to a file", file)),
+        ("wait", time) if crate::time::span(time).is_ok() => {
+            return Some(tr!("`--timeout {time}` gives up after a time", time));
         }
-        ("peers", peer) if !peer.starts_with('-') => {
-            return Some(tr!(
-                "`udpchatctl inbox --from {peer}` prints the messages of a peer, `udpchatctl doctor {peer}` checks it",
-                peer
-            ));
+        ("held", number) if is_number(number) => {
+            return Some(tr!("`--cancel {number}` cancels a held message", number));
         }
+        ("held", "cancel" | "delete" | "rm") => tr!("`--cancel NUMBER` cancels a held message"),
         ("send" | "ask", "--crlf" | "--newline" | "--line-end") => {
             tr!("`--eol crlf` ends the message with a line end")
         }
@@ -147,6 +160,35 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// Returns what takes a peer, for a word behind a command that takes none.
+fn of_peer(word: &str, command: &str) -> Option<String> {
+    Some(match (command, word) {
+        (_, flag) if flag.starts_with('-') => return None,
+        ("wait" | "export", peer) => tr!("`--from {peer}` selects the messages of a peer", peer),
+        ("held", peer) => tr!("`--to {peer}` selects what is held for a peer", peer),
+        ("peers", peer) => tr!(
+            "`udpchatctl inbox --from {peer}` prints the messages of a peer, `udpchatctl doctor {peer}` checks it",
+            peer
+        ),
+        _ => return None,
+    })
+}
+
+/// The extensions of files that an export is written to.
+const EXTENSIONS: [&str; 9] = ["csv", "json", "jsonl", "ndjson", "pcap", "cap", "dmp", "txt", "xlsx"];
+
+/// Returns whether a word looks like the name of a file and not like a host.
+fn is_file(word: &str) -> bool {
+    let extension = Path::new(word).extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+    let is_known = extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension));
+    !word.starts_with('-') && (is_known || word.contains('/') && word.parse::<Network>().is_err())
+}
+
+/// Returns whether a word is a whole number.
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|digit| digit.is_ascii_digit())
+}
+
 /// Returns whether a word looks like an address with a port.
 fn is_destination(word: &str) -> bool {
     let port = word.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
@@ -155,7 +197,7 @@ fn is_destination(word: &str) -> bool {
 
 /// Returns whether a flag is a digit, as in `tail -20`.
 fn is_digit_flag(word: &str) -> bool {
-    word.strip_prefix('-').is_some_and(|digit| digit.bytes().all(|digit| digit.is_ascii_digit()))
+    word.strip_prefix('-').is_some_and(is_number)
 }
 
 /// Returns what selects messages of a file, which `--file` cannot be combined with.

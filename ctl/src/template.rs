@@ -135,15 +135,16 @@ impl Width {
         }
     }
 
-    /// Writes a number. With zeros, it has exactly so many hexadecimal digits: a field of a frame has a fixed size, and a
-    /// counter in it begins again.
+    /// Writes a number of a frame. With zeros, it has exactly so many hexadecimal digits: a field of a frame has a fixed size,
+    /// and a counter in it begins again.
+    pub(crate) fn write_in_frame(self, number: u64, text: &mut String) {
+        let is_fixed = self.zeros && self.digits != Digits::Decimal;
+        self.write(if is_fixed { lowest_digits(number, self.least) } else { number }, text);
+    }
+
+    /// Writes a number; one that has more digits than the width is written with all of them.
     pub(crate) fn write(self, number: u64, text: &mut String) {
         let Self { least, zeros, digits } = self;
-        let number = match digits {
-            Digits::Decimal => number,
-            Digits::LowerHex | Digits::UpperHex if zeros => lowest_digits(number, least),
-            Digits::LowerHex | Digits::UpperHex => number,
-        };
         // Writing into a String cannot fail.
         let _ = match (digits, zeros) {
             (Digits::Decimal, true) => write!(text, "{number:0least$}"),
@@ -244,6 +245,10 @@ mod tests {
             let mut text = String::new();
             Width::parse(form).map(|width| width.write(number, &mut text)).map(|()| text)
         };
+        let in_frame = |form, number: u64| {
+            let mut text = String::new();
+            Width::parse(form).map(|width| width.write_in_frame(number, &mut text)).map(|()| text)
+        };
         assert_eq!(padded("", 7).as_deref(), Ok("7"));
         assert_eq!(padded("4", 7).as_deref(), Ok("   7"));
         assert_eq!(padded("04", 12_345).as_deref(), Ok("12345"));
@@ -254,15 +259,21 @@ mod tests {
             ("4x", 10, "   a"),
             ("02x", 10, "0a"),
             ("04X", 0xbeef, "BEEF"),
-            // Two digits are one byte, whatever the number.
-            ("02x", 0x1ff, "ff"),
-            ("02X", 0x100, "00"),
             ("2x", 0x100, "100"),
             ("016x", u64::MAX, "ffffffffffffffff"),
             ("018x", u64::MAX, "00ffffffffffffffff"),
         ] {
             assert_eq!(padded(form, number).as_deref(), Ok(expected), "{form} {number}");
+            assert_eq!(in_frame(form, number).as_deref(), Ok(expected), "{form} {number}");
         }
+        // In a frame, two digits are one byte, whatever the number.
+        for (form, number, full, fixed) in
+            [("04x", 70_000, "11170", "1170"), ("02x", 0x1ff, "1ff", "ff"), ("02X", 0x100, "100", "00")]
+        {
+            assert_eq!(padded(form, number).as_deref(), Ok(full), "{form} {number}");
+            assert_eq!(in_frame(form, number).as_deref(), Ok(fixed), "{form} {number}");
+        }
+        assert_eq!(in_frame("02", 100).as_deref(), Ok("100"));
         for form in ["y", "-1", "+4", "065", "065x", "1000000", "xx", "x4", "+4x"] {
             assert!(padded(form, 7).is_err(), "{form}");
         }

@@ -119,13 +119,10 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let bounces = Bounces::of(client.path(), newest, wanted.subscription.from.clone()).await;
     let waited = wait::for_messages(client, output, &wanted, Some((&retry, bounces)), print).await;
     // What another peer of that host has sent is no answer if this one has answered something else.
-    let elsewhere_or_none = |error: &CtlError| match &elsewhere {
-        Some(message) if error.has_hint() && is_of_another(first, message) => None,
-        elsewhere => elsewhere.as_ref(),
-    };
+    let is_from_another = elsewhere.as_ref().is_none_or(|message| is_of_another(first, message));
     waited.map_err(|error| match error {
         // What came and does not match is named already.
-        error if error.is_timeout() && error.has_hint() && elsewhere_or_none(&error).is_none() => error,
+        error if error.is_timeout() && error.has_hint() && is_from_another => error,
         error if error.is_timeout() => {
             let other_port = other_port.as_ref().map(|other| other.describe("ask"));
             error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere.as_ref(), other_port))

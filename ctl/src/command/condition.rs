@@ -44,7 +44,7 @@ impl WhereArgs {
 }
 
 /// Selects entries by conditions, and remembers numbers that no message has, which may be misspelt.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Selection {
     conditions: WhereArgs,
     unknown: UnknownNumbers,
@@ -147,15 +147,19 @@ impl FromStr for Condition {
             (name, Some((operator, _)), Some(value)) if !name.is_empty() => {
                 Ok(Self { name: name.to_owned(), operator, value, text: text.trim().to_owned() })
             }
-            _ if OPERATORS.iter().map(|(sign, _)| rest.matches(sign).count()).sum::<usize>() > 1
-                && [",", "and", "&&", "，"].iter().any(|and| rest.contains(and)) =>
-            {
-                Err(tr!("expected one condition such as 'temp > 30'; --where may be repeated, and then all must hold")
-                    .to_owned())
-            }
+            _ if has_another(&rest) => Err(tr!(
+                "expected one condition such as 'temp > 30'; --where may be repeated, and then all must hold"
+            )
+            .to_owned()),
             _ => Err(tr!("expected a condition such as 'temp > 30', with one of < <= > >= = !=").to_owned()),
         }
     }
+}
+
+/// Returns whether another condition seems to follow the first one.
+fn has_another(text: &str) -> bool {
+    let follows = |and| text.split_once(and).is_some_and(|(_, next)| next.contains(['<', '>', '=', '!']));
+    [",", "and", "&&"].into_iter().any(follows)
 }
 
 #[cfg(test)]
@@ -193,6 +197,16 @@ mod tests {
             ["", "temp", "temp >", "> 30", "temp > x", "temp >> 3", "temp ! 3", "temp > nan", "temp > inf"]
         {
             assert!(text.parse::<Condition>().is_err(), "{text}");
+        }
+        for (text, is_several) in [
+            ("temp > 30 and hum < 50", true),
+            ("temp >= 30，hum=50", true),
+            ("temp>30&&hum≥50", true),
+            ("temp <= 30,5", false),
+            ("temp != 30 and more", false),
+        ] {
+            let why = text.parse::<Condition>().unwrap_err();
+            assert_eq!(why.starts_with("expected one condition"), is_several, "{text}: {why}");
         }
     }
 }

@@ -30,8 +30,8 @@ impl Pages {
     /// Selects the current entries that pass the filter; with `number`, the last ones of them.
     pub(super) async fn select(mut client: Client, filter: &Filter, number: Option<u64>) -> Result<Self> {
         let status = client.call(&StatusParams {}).await?;
-        let mut selection = Selection::new(&filter.conditions);
-        let span = span(&mut client, filter, number, &status.inbox, &mut selection).await?;
+        let selection = Selection::new(&filter.conditions);
+        let span = span(&mut client, filter, number, &status.inbox).await?;
         // With a filter, one part covers everything: the daemon's index finds the next entry.
         let step = if filter.is_open() { PAGE_ENTRIES } else { u64::MAX };
         let prefetch = Prefetch::new(span, step);

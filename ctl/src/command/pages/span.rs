@@ -32,7 +32,6 @@ pub(in crate::command) async fn span(
     filter: &Filter,
     number: Option<u64>,
     inbox: &InboxStatus,
-    selection: &mut Selection,
 ) -> Result<Span> {
     let mut span = Span { after: inbox.oldest_id.saturating_sub(1), last: inbox.newest_id };
     match number {
@@ -40,19 +39,15 @@ pub(in crate::command) async fn span(
         Some(number) if filter.is_open() && filter.notices => {
             span.after = span.after.max(span.last.saturating_sub(number));
         }
-        Some(number) => span.after = before_the_last(client, (filter, selection), span, number).await?,
+        Some(number) => span.after = before_the_last(client, filter, span, number).await?,
         None => {}
     }
     Ok(span)
 }
 
 /// Returns the id before the `number`th last entry of a span that passes the filter.
-async fn before_the_last(
-    client: &mut Client,
-    (filter, selection): (&Filter, &mut Selection),
-    span: Span,
-    number: u64,
-) -> Result<u64> {
+async fn before_the_last(client: &mut Client, filter: &Filter, span: Span, number: u64) -> Result<u64> {
+    let mut selection = Selection::new(&filter.conditions);
     let mut left = number;
     let mut before = span.last.saturating_add(1);
     while left > 0 {

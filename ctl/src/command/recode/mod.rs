@@ -9,7 +9,6 @@ use udpchat_locale::tr;
 
 pub(crate) use self::args::RecodeArgs;
 use self::report::RecodeReport;
-use super::condition::Selection;
 use super::context::Context;
 use super::filter::{Filter, Ids};
 use super::pages::{Span, span};
@@ -47,8 +46,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<
 async fn spans(client: &mut Client, arguments: &RecodeArgs, filter: &Filter) -> Result<Vec<Span>> {
     if arguments.ids.is_empty() {
         let inbox = client.call(&StatusParams {}).await?.inbox;
-        let mut everything = Selection::default();
-        return Ok(vec![span(client, filter, arguments.filter.number, &inbox, &mut everything).await?]);
+        return Ok(vec![span(client, filter, arguments.filter.number, &inbox).await?]);
     }
     let of_ids = |ids: &Ids| Span { after: ids.first - 1, last: ids.last };
     Ok(arguments.ids.iter().map(of_ids).collect())

@@ -44,15 +44,17 @@ impl Fill {
     /// Returns the text of message `number`, sent at `now`.
     pub(in crate::command) fn fill(&self, number: u64, now: Timestamp, zone: &TimeZone) -> String {
         self.0.fill(|field, text| match field {
-            Field::Number(width) => width.write(number, text),
+            Field::Number(width) => width.write_in_frame(number, text),
             Field::Time(form) => form.write(now, zone, text),
             // A clock before 1970 is not set.
-            Field::Unix(width) => width.write(now.as_second().try_into().unwrap_or(0), text),
-            Field::UnixMilliseconds(width) => width.write(now.as_millisecond().try_into().unwrap_or(0), text),
+            Field::Unix(width) => width.write_in_frame(now.as_second().try_into().unwrap_or(0), text),
+            Field::UnixMilliseconds(width) => {
+                width.write_in_frame(now.as_millisecond().try_into().unwrap_or(0), text);
+            }
             // Without the random numbers of the system, a number that differs is used.
             Field::Random(width) => {
                 let random = getrandom::u32().unwrap_or(now.subsec_nanosecond() as u32);
-                width.write(random.into(), text);
+                width.write_in_frame(random.into(), text);
             }
         })
     }

@@ -1,6 +1,6 @@
 //! What a timeout says: which entries are missing, and which came that do not match.
 
-use udpchat_api::call::{InboxParams, Order};
+use udpchat_api::call::{InboxAnswer, InboxParams, Order};
 use udpchat_api::{Client, Entry};
 use udpchat_locale::tr;
 
@@ -15,9 +15,13 @@ const MOST_COUNTED: u32 = 1_000;
 /// Returns the error for a timeout; `after` is the id at which the wait began.
 pub(super) async fn timed_out(client: &mut Client, wanted: &Wanted, after: u64, arrived: u64) -> CtlError {
     let is_selective = wanted.pattern().is_some() && !wanted.subscription.notices;
+    let page = if is_selective { newest(client, wanted, after).await } else { None };
     let mut selection = Selection::new(&wanted.conditions);
-    let others =
-        if is_selective { others(client, wanted, (after, arrived), &mut selection).await } else { None };
+    let others = page.and_then(|page| {
+        let came: Vec<&Entry> = page.entries.iter().filter(|entry| wanted.is_waited_for(entry)).collect();
+        came.iter().for_each(|entry| _ = selection.select(entry));
+        others(&came, page.more, arrived)
+    });
     let bytes = wanted
         .is_meant_for_bytes()
         .then(|| tr!("--grep searches the text; --grep-hex searches the bytes").to_owned());
@@ -26,13 +30,8 @@ pub(super) async fn timed_out(client: &mut Client, wanted: &Wanted, after: u64, 
     if hints.is_empty() { error } else { error.hint(hints.join(tr!("; "))) }
 }
 
-/// Says how many messages came that do not match; none if none came, or this cannot be read.
-async fn others(
-    client: &mut Client,
-    wanted: &Wanted,
-    (after, arrived): (u64, u64),
-    selection: &mut Selection,
-) -> Option<String> {
+/// Reads the newest messages since the wait began; none if they cannot be read.
+async fn newest(client: &mut Client, wanted: &Wanted, after: u64) -> Option<InboxAnswer> {
     let page = InboxParams {
         after: Some(after),
         from: wanted.senders.clone(),
@@ -41,14 +40,15 @@ async fn others(
         order: Some(Order::Desc),
         ..InboxParams::default()
     };
-    let page = client.call(&page).await.ok()?;
+    client.call(&page).await.ok()
+}
+
+/// Says how many of the messages that came, newest first, do not match; none if all do.
+fn others(came: &[&Entry], more: bool, arrived: u64) -> Option<String> {
     // Those that match are among them, and not told apart.
-    let came = page.entries.iter().filter(|entry| wanted.is_waited_for(entry));
-    let came = came.inspect(|entry| _ = selection.select(entry));
-    let ids: Vec<u64> = came.map(Entry::id).collect();
-    let number = (ids.len() as u64).saturating_sub(arrived);
-    let last = ids.first().filter(|_| number > 0)?;
-    Some(match (number, page.more, arrived) {
+    let number = (came.len() as u64).saturating_sub(arrived);
+    let last = came.first().filter(|_| number > 0)?.id();
+    Some(match (number, more, arrived) {
         (number, true, _) => {
             tr!(
                 "at least {number} messages came that do not match, the last message is #{last}",

@@ -1,5 +1,6 @@
 //! The actions of keys: writing, sending, scrolling, opening conversations.
 
+use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
 use super::conversation::{Conversation, Scroll, WindowEnd};
@@ -13,7 +14,7 @@ use crate::command::chat::editor::Motion;
 use crate::command::chat::keys::Action;
 use crate::command::send::{Append, Payload};
 use crate::error::{CtlError, Result};
-use crate::output::{as_line, in_one_line};
+use crate::output::{as_line, hex_pairs, in_one_line};
 
 /// The rows that one step of the mouse wheel scrolls.
 const WHEEL_ROWS: usize = 3;
@@ -251,6 +252,7 @@ impl Model {
         let reply_to = row.and_then(|row| row.last_id).filter(|_| key.has_history() && !when_seen);
         let to = key.to_string();
         let ticket = self.outbox.add(key, text, payload.clone(), (self.clock)(), self.arrived_id);
+        let payload = payload_in(encoding.as_deref(), payload);
         let message = OutgoingMessage { ticket, reply_to, to, payload, encoding, when_seen };
         self.requests.push(Request::Send(message));
         self.go_to_newest();
@@ -326,6 +328,16 @@ impl Model {
         if key.has_history() {
             self.open_picker(PickerKind::Reading(encoding));
         }
+    }
+}
+
+/// Returns what is sent in a chosen encoding. In `hex`, bytes are sent as digits: the daemon takes no encoding with bytes, and
+/// would read and show them in the peer's own.
+fn payload_in(encoding: Option<&str>, payload: Payload) -> Payload {
+    let is_hex = encoding.and_then(|encoding| encoding.parse().ok()).is_some_and(Encoding::is_hex);
+    match payload {
+        Payload::Bytes(bytes) if is_hex => Payload::Text(hex_pairs(&bytes)),
+        payload => payload,
     }
 }
 

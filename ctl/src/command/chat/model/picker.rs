@@ -127,8 +127,8 @@ fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
         let detail = new_peer(&typed, peers);
         choices.push(Choice { label, detail, action: ChoiceAction::Open(typed.clone()) });
     }
-    // A host that is not listed may be the beginning of an address that is.
-    if matches!(typed, PeerKey::Host(_)) && peers.get(&typed).is_none() {
+    // It may be the beginning of an address that is listed.
+    if matches!(typed, PeerKey::Host(_)) && peers.get(&typed).is_none() && begins_address(query) {
         return choices;
     }
     // What is typed exactly comes before what only contains it.
@@ -137,6 +137,15 @@ fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
         choices[..=at].rotate_right(1);
     }
     choices
+}
+
+/// Returns whether a text may be the beginning of an IPv4 or IPv6 address, with or without a port, and not a host name.
+fn begins_address(text: &str) -> bool {
+    let before_zone = text.split('%').next().unwrap_or_default();
+    let is_ip_v4 = text.chars().all(|sign| sign.is_ascii_digit() || ".:".contains(sign));
+    let is_ip_v6 = before_zone.contains(':')
+        && before_zone.chars().all(|sign| sign.is_ascii_hexdigit() || "[]:.".contains(sign));
+    is_ip_v4 || is_ip_v6
 }
 
 /// Describes a typed peer that is not listed: one port of a host that has a name, or a new one.

@@ -221,6 +221,26 @@ fn digits_to_a_hex_peer_take_a_checksum() {
 }
 
 #[test]
+fn digits_in_a_chosen_encoding_keep_it() {
+    let mut chat = TestChat::with_peer(Some("张三"));
+    chat.connect();
+    chat.key(Action::ChooseEncoding);
+    chat.write("hex");
+    chat.key(Action::Submit);
+    chat.key(Action::Cancel);
+    for (text, expected) in [("aa 55", "aa 55"), ("aa55 +sum8", "aa 55 ff")] {
+        chat.write(text);
+        chat.key(Action::Submit);
+        let sent = chat.sent.last().unwrap();
+        // The peer's own encoding is gbk; bytes would be stored and shown in it.
+        assert_eq!(
+            (&sent.payload, sent.encoding.as_deref()),
+            (&Payload::Text(expected.to_owned()), Some("hex"))
+        );
+    }
+}
+
+#[test]
 fn each_peer_has_its_line_end() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();

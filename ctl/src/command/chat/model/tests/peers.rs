@@ -47,6 +47,19 @@ fn a_listed_peer_comes_before_a_host_that_is_a_part_of_its_address() {
 }
 
 #[test]
+fn a_host_comes_before_a_listed_peer_whose_name_begins_with_it() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.named = vec![("bob", BOB), ("lab.example.org", ZHANG), ("six", "[2001:db8::1]:9")];
+    chat.connect();
+    choose(&mut chat, "lab.example");
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Host("lab.example".to_owned())));
+    for (beginning, expected) in [("[2001:db8:", "six"), ("127.0.0.", "bob")] {
+        choose(&mut chat, beginning);
+        assert_eq!(chat.model.open_key(), Some(&PeerKey::Named(expected.to_owned())), "{beginning}");
+    }
+}
+
+#[test]
 fn a_renamed_peer_keeps_its_conversation() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(BOB, "hello");
