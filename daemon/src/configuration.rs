@@ -76,8 +76,8 @@ impl Configuration {
         let appliers = self.appliers.lock();
         systemd::reloading();
         let outcome = self.load_and_apply(&appliers);
-        note(&outcome);
         systemd::reloaded();
+        note(&outcome);
         outcome
     }
 
