@@ -280,7 +280,7 @@ fn the_own_mark_of_another_user_is_found_by_its_name() {
     assert!(!unknown.stderr.contains("is called"), "{unknown:?}");
     unknown.fails(1, &["`daemon` has no read mark", "lists those that have one"]);
     let mark = format!("default@{uid}");
-    daemon.ctl(&["consumers", &mark, "--set", "2"]).ok();
+    daemon.ctl(&["-q", "consumers", &mark, "--set", "2"]).ok();
     remove().fails(1, &[&format!("the read mark of user {name} is called `{mark}`")]);
 }
 
