@@ -115,7 +115,7 @@ fn given(directory: &Path, obstacle: &Path, found: &Metadata) -> String {
         );
     }
     let (mode, other) = (mode_of(found), account_word(found.uid()));
-    if geteuid().is_root() || holds_data_of(directory, found.uid()) {
+    if geteuid().is_root() || may_hold_data_of(directory, found.uid()) {
         // The daemon of that user could not use its files any more if they were given away.
         return format!(
             "{path} (mode {mode}) belongs to user {owner}, and this program runs as user {me}: run it as that user, with `sudo -u \
@@ -243,9 +243,13 @@ fn is_ours(directory: &Path) -> bool {
     entries.iter().all(is_our_file)
 }
 
-/// Returns whether a directory has an inbox that belongs to a user.
-fn holds_data_of(directory: &Path, uid: u32) -> bool {
-    fs::metadata(directory.join(INBOX)).is_ok_and(|inbox| inbox.uid() == uid)
+/// Returns whether a directory has an inbox that belongs to a user, or does not show what it has.
+fn may_hold_data_of(directory: &Path, uid: u32) -> bool {
+    match fs::metadata(directory.join(INBOX)) {
+        Ok(inbox) => inbox.uid() == uid,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::read_dir(directory).is_err(),
+        Err(_) => true,
+    }
 }
 
 /// Returns whether a directory may be listed and has nothing in it.

@@ -26,6 +26,9 @@ pub(crate) struct Configuration {
 
 type Applier = Box<dyn Fn(&Settings) + Send + Sync>;
 
+/// The outcome of a reload: the changed keys that need a restart, or why the configuration is refused.
+pub(crate) type Reloaded = Result<Vec<&'static str>, ConfigError>;
+
 impl fmt::Debug for Configuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Configuration").field("current", &self.current).finish_non_exhaustive()
@@ -67,16 +70,18 @@ impl Configuration {
 
     /// Loads the configuration again and applies what can change while running; returns the keys that cannot. May block.
     ///
-    /// An invalid configuration changes nothing.
-    pub(crate) fn reload(&self) -> Result<Vec<&'static str>, ConfigError> {
+    /// An invalid configuration changes nothing. `note` gets the outcome before another reload can begin, so that outcomes are
+    /// noted in the order of the reloads.
+    pub(crate) fn reload(&self, note: impl FnOnce(&Reloaded)) -> Reloaded {
         let appliers = self.appliers.lock();
         systemd::reloading();
         let outcome = self.load_and_apply(&appliers);
         systemd::reloaded();
+        note(&outcome);
         outcome
     }
 
-    fn load_and_apply(&self, appliers: &[Applier]) -> Result<Vec<&'static str>, ConfigError> {
+    fn load_and_apply(&self, appliers: &[Applier]) -> Reloaded {
         let mut new = Settings::load(&self.overrides, &self.environment)?;
         limit_default_size(&mut new, &self.boot.data_dir);
         let new = Arc::new(new);
@@ -113,4 +118,29 @@ pub(crate) fn refusal(error: &ConfigError) -> String {
     let error = error.to_string();
     let line = error.lines().next().unwrap_or_default();
     format!("the configuration is refused, the running one stays: {line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outcome_of_a_reload_is_noted_before_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let overrides = Overrides { config: Some(file.clone()), ..Overrides::default() };
+        std::fs::write(&file, "").unwrap();
+        let environment = Environment::of_process();
+        let settings = Settings::load(&overrides, &environment).unwrap();
+        let configuration = Configuration::new(settings, overrides, environment);
+        for (text, is_valid) in [("", true), ("no_such_key = 1", false)] {
+            std::fs::write(&file, text).unwrap();
+            let mut noted = None;
+            let reloaded = configuration.reload(|outcome| {
+                assert!(configuration.appliers.try_lock().is_none(), "another reload could begin");
+                noted = Some(outcome.is_ok());
+            });
+            assert_eq!((reloaded.is_ok(), noted), (is_valid, Some(is_valid)));
+        }
+    }
 }

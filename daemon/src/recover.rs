@@ -71,10 +71,13 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
     if fs::canonicalize(data_dir.join(file::FILE_NAME)).is_ok_and(|inbox| inbox == path) {
         return Err(RecoverError::Same { path });
     }
-    let Total { entries, lost, held } = recover(data_dir, &path)?;
-    if (entries, lost, held) == (0, 0, 0) && !has_inbox(&path) {
-        return Err(RecoverError::Nothing { path });
+    // A wrong file must not change the inbox.
+    match has_inbox(&path) {
+        Ok(true) => {}
+        Ok(false) => return Err(RecoverError::Nothing { path }),
+        Err(source) => return Err(RecoverError::Read { path, source }),
     }
+    let Total { entries, lost, held } = recover(data_dir, &path)?;
     let mut text = tr!(
         "{entries} entries recovered from {file}; {lost} are not readable and have a gap",
         entries,
@@ -103,11 +106,16 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
     })
 }
 
-/// Returns whether a file shows a table or an entry of an inbox. One whose entries are there already does.
-fn has_inbox(path: &Path) -> bool {
-    let entries = || Salvage::open(path, vec![(1, MAX_PLAUSIBLE_ID)], &|| true);
-    let has_entry = || entries().ok().flatten().and_then(|salvage| salvage.ids()).is_some();
-    schema_tables(path).contains("entry") || has_entry()
+/// Returns whether a file shows a table, an entry or a held message of an inbox. One whose entries are there already does.
+fn has_inbox(path: &Path) -> io::Result<bool> {
+    let shows = schema_tables(path).contains("entry")
+        || known_ids(path).newest > 0
+        || !kept_rows(path).held.is_empty();
+    if shows {
+        return Ok(true);
+    }
+    let entries = Salvage::open(path, vec![(1, MAX_PLAUSIBLE_ID)], &|| true)?;
+    Ok(entries.and_then(|salvage| salvage.ids()).is_some())
 }
 
 fn take_over_held(connection: &mut Connection, path: &Path) -> rusqlite::Result<usize> {
@@ -269,6 +277,23 @@ mod tests {
         let found = entries(&file::open(folder.path()).unwrap().connection);
         let ids: Vec<_> = found.iter().map(|(id, ..)| *id).collect();
         assert_eq!(ids, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_inbox_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, file) = (folder.path().join("data"), folder.path().join("letter"));
+        fs::create_dir(&data).unwrap();
+        drop(file::open(&data).unwrap());
+        let index = data.join("index.db");
+        fs::write(&index, "").unwrap();
+        fs::write(&file, "no inbox").unwrap();
+        assert!(matches!(run(&data, &file), Err(RecoverError::Nothing { .. })));
+        assert!(matches!(
+            run(&data, folder.path()),
+            Err(RecoverError::Read { .. } | RecoverError::Nothing { .. })
+        ));
+        assert!(index.exists());
     }
 
     fn held(connection: &Connection) -> Vec<(u64, Vec<u8>)> {

@@ -10,9 +10,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
-use udpchat_config::ConfigError;
 
-use crate::configuration::{Configuration, refusal};
+use crate::configuration::{Configuration, Reloaded, refusal};
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
 use crate::inbox::bounced_peers::BouncedPeers;
@@ -75,9 +74,8 @@ impl Daemon {
     ///
     /// # Errors
     /// Fails if the configuration is refused; the running one stays.
-    pub(crate) fn reload(&self) -> Result<Vec<&'static str>, ConfigError> {
-        let reloaded = self.configuration.reload();
-        match &reloaded {
+    pub(crate) fn reload(&self) -> Reloaded {
+        self.configuration.reload(|outcome| match outcome {
             Ok(_) => self.health.clear(Component::Configuration),
             Err(error) => {
                 let refusal = refusal(error);
@@ -87,8 +85,7 @@ impl Daemon {
                 }
                 self.health.report(Component::Configuration, refusal);
             }
-        }
-        reloaded
+        })
     }
 
     /// Returns how many received datagrams are queued and cannot be stored now; none if the inbox can be written.

@@ -111,18 +111,24 @@ fn own_mark() -> InboxParams {
 async fn unknown(client: &mut Client, name: &str) -> CtlError {
     let error =
         CtlError::new(Exit::Failed, "no_such_consumer", tr!("consumer `{name}` has no read mark", name));
-    // Root shares the mark of the daemon's user.
-    if let Some(user) = User::from_name(name).ok().flatten().filter(|user| !user.uid.is_root()) {
-        let mark = format!("{DEFAULT_CONSUMER}@{}", user.uid);
+    // The suggestions are a courtesy: without them the error is the same.
+    if let Some(mark) = mark_of_user(client, name).await {
         return error.hint(tr!("the read mark of user {name} is called `{mark}`", name, mark));
     }
-    // The suggestion is a courtesy: without it the error is the same.
     error.hint(match ack::similar(client, name).await {
         Ok(Some(similar)) => {
             tr!("did you mean `{similar}`? `udpchatctl consumers` lists those that have one", similar)
         }
         _ => tr!("`udpchatctl consumers` lists those that have one").to_owned(),
     })
+}
+
+/// Returns the read mark of a user's own, if it has one. Root and the daemon's user share another one.
+async fn mark_of_user(client: &mut Client, name: &str) -> Option<String> {
+    let user = User::from_name(name).ok().flatten()?;
+    let mark = format!("{DEFAULT_CONSUMER}@{}", user.uid);
+    let consumers = client.call(&ConsumersParams {}).await.ok()?.consumers;
+    consumers.iter().any(|consumer| consumer.consumer == mark).then_some(mark)
 }
 
 /// A consumer in JSON: with the name of its user, which only this machine knows.

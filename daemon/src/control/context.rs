@@ -19,6 +19,7 @@ use super::request::parameters;
 use super::shared::Control;
 use super::subscription::Subscription;
 use crate::inbox::InboxError;
+use crate::inbox::kept::HeldRow;
 use crate::inbox::reader::Reader;
 use crate::state::Daemon;
 
@@ -39,6 +40,23 @@ pub(super) struct Context {
     pub(super) acked: Option<String>,
     subscription: Option<Subscription>,
     after_response: AfterResponse,
+}
+
+/// Held messages by the user that has given them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum HeldOf {
+    All,
+    User(Arc<str>),
+}
+
+impl HeldOf {
+    /// Returns whether a message is one of them.
+    pub(super) fn has(&self, row: &HeldRow) -> bool {
+        match self {
+            Self::All => true,
+            Self::User(user) => row.detail.by.as_deref() == Some(&**user),
+        }
+    }
 }
 
 /// An action that a method requests for the time after its response.
@@ -104,11 +122,21 @@ impl Context {
 
     /// Returns whether the client has the role `read`, for a method that returns less without it.
     pub(super) async fn reads(&mut self, method: &str) -> bool {
-        let is_reader = self.control.rules().roles_of(&self.client.credentials).has(Role::Read);
+        let is_reader = self.is_reader();
         if is_reader {
             self.note_reading(method).await;
         }
         is_reader
+    }
+
+    /// Returns whether the client has the role `read`, without a line in the log.
+    pub(super) fn is_reader(&self) -> bool {
+        self.control.rules().roles_of(&self.client.credentials).has(Role::Read)
+    }
+
+    /// Returns which held messages the client sees and may cancel: without the role `read`, those that its own user has given.
+    pub(super) async fn visible_held(&self) -> HeldOf {
+        if self.is_reader() { HeldOf::All } else { HeldOf::User(Arc::clone(self.client.name().await)) }
     }
 
     /// Logs the first method of the role `read`.

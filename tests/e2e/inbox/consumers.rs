@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -268,10 +268,20 @@ fn consumers_are_listed_set_and_removed() {
         daemon.ctl(gone).fails(1, &["`bot` has no read mark"]);
     }
     daemon.ctl(&["consumers", "--remove"]).fails(2, &["NAME"]);
+}
+
+#[test]
+fn the_own_mark_of_another_user_is_found_by_its_name() {
+    let daemon = having_received(3);
     // A user that every system has.
-    daemon
-        .ctl(&["consumers", "daemon", "--remove"])
-        .fails(1, &["the read mark of user daemon is called `default@1`"]);
+    let (name, uid) = ("daemon", User::from_name("daemon").unwrap().unwrap().uid);
+    let remove = || daemon.ctl(&["consumers", name, "--remove"]);
+    let unknown = remove();
+    assert!(!unknown.stderr.contains("is called"), "{unknown:?}");
+    unknown.fails(1, &["`daemon` has no read mark", "lists those that have one"]);
+    let mark = format!("default@{uid}");
+    daemon.ctl(&["-q", "consumers", &mark, "--set", "2"]).ok();
+    remove().fails(1, &[&format!("the read mark of user {name} is called `{mark}`")]);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn a_peer_falls_silent_once_and_is_heard_again() {
 
 #[test]
 fn a_reload_adds_and_removes_silent_peers_without_a_word_about_removed_ones() {
-    let daemon = Daemon::start_with("", &[]);
+    let mut daemon = Daemon::start_with("", &[]);
     reload(&daemon, &config("127.0.0.6"));
     let row = |daemon: &Daemon| {
         let inbox = rusqlite::Connection::open(daemon.database()).unwrap();
@@ -101,6 +101,15 @@ fn a_reload_adds_and_removes_silent_peers_without_a_word_about_removed_ones() {
     let silent = &notices(&daemon)[0];
     assert_eq!((silent.get("last_id"), &silent["first"]), (None, &json!(true)), "it was never heard");
     assert_eq!(row(&daemon), 1);
+    let is_known_never_heard = |daemon: &Daemon| {
+        let status = daemon.rpc().call("status", json!({}));
+        let watched = &status["watched_peers"][0];
+        assert!(watched["silent_since"].is_string() && watched["last_heard"].is_null(), "{watched}");
+    };
+    is_known_never_heard(&daemon);
+    // The next daemon does not take the beginning of the silence for a message.
+    daemon = daemon.start_again();
+    is_known_never_heard(&daemon);
     reload(&daemon, "[peers.dev]\naddress = '127.0.0.6'\n");
     eventually_within(WITHIN, "the row to be removed", || (row(&daemon) == 0).then_some(()));
     daemon.receive_from(&Peer::at("127.0.0.6:0"), ["nobody waits for this"]);

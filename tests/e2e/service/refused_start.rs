@@ -302,9 +302,14 @@ fn a_foreign_path_is_left_to_its_owner() {
     let inbox = service.join("inbox.db");
     fs::write(&inbox, "").unwrap();
     std::os::unix::fs::chown(&inbox, Some(54_322), None).unwrap();
-    let hint = refused_to_stranger(&other, &service, &run.join("s"), &[]);
+    // The directory of the system's daemon may not even be listed.
+    let closed_service = place("udpchat");
+    make(&closed_service, 54_322, 0o700);
     let owner = ": run it as that user, with `sudo -u '#54322'`";
-    assert!(hint.contains(owner) && !hint.contains("chown"), "{hint}");
+    for data in [&service, &closed_service] {
+        let hint = refused_to_stranger(&other, data, &run.join("s"), &[]);
+        assert!(hint.contains(owner) && !hint.contains("chown"), "{hint}");
+    }
     // Root checks it, and is not meant to take it.
     let mut check = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
     with_paths(check.env_clear(), &service, &run.join("s")).arg("--check-config");

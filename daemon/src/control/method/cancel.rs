@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use udpchat_api::call::{CancelParams, Empty, Role};
+use udpchat_api::call::{CancelParams, Empty};
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use crate::control::context::Context;
+use crate::control::context::{Context, HeldOf};
+use crate::inbox::kept::HeldRow;
 use crate::inbox::queue::{CancelItem, RECORD_WAIT};
 
 pub(super) async fn call(context: &mut Context, params: CancelParams) -> Result<Empty, ErrorObject> {
-    let reads = context.control.rules().roles_of(&context.client.credentials).has(Role::Read);
-    // `held` does not show such a client what others have given, so it may not cancel that.
-    if !reads && !is_own(context, params.held).await {
+    let (visible, daemon) = (context.visible_held().await, context.daemon());
+    let reads = visible == HeldOf::All;
+    // What `held` does not show to a client, it may not cancel.
+    let is_visible = |row: &Arc<HeldRow>| row.id == params.held && visible.has(row);
+    if !reads && !daemon.kept.held_after(params.held.saturating_sub(1), 1).first().is_some_and(is_visible) {
         return Err(none_held(params.held, reads));
     }
-    let daemon = context.daemon();
     let (sender, removed) = oneshot::channel();
     let item = CancelItem { id: params.held, stored: Some(sender) };
     daemon.queue.cancel(Box::new(item)).map_err(|_| unavailable())?;
@@ -26,13 +28,6 @@ pub(super) async fn call(context: &mut Context, params: CancelParams) -> Result<
     }
     context.control.audit.cancelled(&context.client, params.held).await;
     Ok(Empty {})
-}
-
-/// Returns whether a message is held that the client's own user has given.
-async fn is_own(context: &mut Context, held: u64) -> bool {
-    let user = Arc::clone(context.client.name().await);
-    let rows = context.daemon().kept.held_after(held.saturating_sub(1), 1);
-    rows.first().is_some_and(|row| row.id == held && row.detail.by.as_deref() == Some(&*user))
 }
 
 fn none_held(held: u64, reads: bool) -> ErrorObject {

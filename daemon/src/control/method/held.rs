@@ -8,7 +8,7 @@ use udpchat_api::call::{HeldAnswer, HeldMessage, HeldParams};
 use udpchat_api::safe;
 
 use crate::clock::from_ns;
-use crate::control::context::Context;
+use crate::control::context::{Context, HeldOf};
 use crate::inbox::entry::SentEncoding;
 use crate::inbox::kept::{HeldRow, MAX_HELD, To};
 use crate::state::Daemon;
@@ -27,16 +27,13 @@ const BYTES_OF_A_MESSAGE: usize = 2_400;
 
 pub(super) async fn call(context: &mut Context, params: HeldParams) -> Result<HeldAnswer, ErrorObject> {
     context.charge(MAX_PAGE * BYTES_OF_A_MESSAGE + MAX_HELD * size_of::<Arc<HeldRow>>()).await?;
-    let only_by = match context.reads("held").await {
-        true => None,
-        false => Some(Arc::clone(context.client.name().await)),
-    };
-    let is_shown = |row: &HeldRow| only_by.is_none() || row.detail.by.as_deref() == only_by.as_deref();
+    context.reads("held").await;
+    let shown = context.visible_held().await;
     let daemon = context.daemon();
     let after = params.after.unwrap_or(0);
-    let most = if params.to.is_some() || only_by.is_some() { MAX_HELD } else { MAX_PAGE + 1 };
+    let most = if params.to.is_some() || shown != HeldOf::All { MAX_HELD } else { MAX_PAGE + 1 };
     let mut rows = daemon.kept.held_after(after, most);
-    rows.retain(|row| is_shown(row) && params.to.as_ref().is_none_or(|to| row.to.to_string() == *to));
+    rows.retain(|row| shown.has(row) && params.to.as_ref().is_none_or(|to| row.to.to_string() == *to));
     let more = rows.len() > MAX_PAGE;
     rows.truncate(MAX_PAGE);
     Ok(HeldAnswer { held: rows.iter().map(|row| message(daemon, row)).collect(), more })

@@ -69,7 +69,7 @@ CREATE TABLE held (         -- messages that are sent once their peer sends one
 CREATE TABLE silent (       -- peers whose last notice is that they are silent
   name TEXT PRIMARY KEY,   -- in the configuration
   since_ns INTEGER NOT NULL, -- the time of the notice
-  last_ns INTEGER NOT NULL -- the time of its newest message; of the daemon's start if there was none
+  last_ns INTEGER NOT NULL -- the time of its newest message; if none is known, the negative of the time since which nothing came
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -111,7 +111,7 @@ impl Kept {
         self.waiting.raise_highest(rows.highest);
         for (name, row) in rows.silent {
             self.silence.load(&name, row);
-            self.view.set_silent(&name, Some(row.since_ns), Some(row.last_ns));
+            self.view.set_silent(&name, Some(row.since_ns), row.message_ns());
         }
         self.is_loaded = true;
         Ok(())
@@ -201,9 +201,9 @@ impl Kept {
                 self.waiting.remove(&row);
             }
         }
-        for (name, row, last_ns) in changes.silent {
+        for (name, row) in changes.silent {
             self.silence.set_silent(&name, Some(row));
-            self.view.set_silent(&name, Some(row.since_ns), last_ns);
+            self.view.set_silent(&name, Some(row.since_ns), row.message_ns());
         }
         if changes.forgot {
             self.silence.forgot();

@@ -103,12 +103,13 @@ impl Silence {
         let seconds = match peer.last {
             Some(_) => now.saturating_sub(peer.heard).as_secs(),
             None => {
-                let by_clock = u64::try_from(at_ns.saturating_sub(row.last_ns) / 1_000_000_000).unwrap_or(0);
+                let by_clock =
+                    u64::try_from(at_ns.saturating_sub(row.quiet_ns()) / 1_000_000_000).unwrap_or(0);
                 by_clock.max(now.saturating_sub(peer.heard).as_secs())
             }
         };
         // The row of a peer that had never been heard has the time at which it began to be watched.
-        let is_new = peer.last.is_none() && row.last_ns == peer.since_ns;
+        let is_new = peer.last.is_none() && row == SilentRow::without_message(row.since_ns, peer.since_ns);
         Some(FallsSilent { is_new, ..peer.notice(name, seconds) })
     }
 

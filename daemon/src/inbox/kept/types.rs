@@ -26,8 +26,25 @@ pub(crate) const PART_OF_USER: usize = 2;
 pub(crate) struct SilentRow {
     /// The time of the notice, in nanoseconds since 1970, UTC.
     pub(crate) since_ns: i64,
-    /// The time of the peer's newest message, or when it began to be watched.
+    /// The time of the peer's newest message; if none is known, the negative of the time since which nothing came.
     pub(crate) last_ns: i64,
+}
+
+impl SilentRow {
+    /// Makes the row of a peer of which no message is known, but that nothing came since a time.
+    pub(crate) fn without_message(since_ns: i64, quiet_ns: i64) -> Self {
+        Self { since_ns, last_ns: -quiet_ns.max(0) }
+    }
+
+    /// Returns the time of the peer's newest message, if one is known.
+    pub(crate) fn message_ns(self) -> Option<i64> {
+        (self.last_ns > 0).then_some(self.last_ns)
+    }
+
+    /// Returns the time since which nothing came.
+    pub(crate) fn quiet_ns(self) -> i64 {
+        self.last_ns.saturating_abs()
+    }
 }
 
 /// Which limit on held messages is reached.
@@ -73,8 +90,8 @@ pub(crate) struct Changes {
     pub(crate) held: Vec<HeldRow>,
     /// The numbers of held messages that were sent, cancelled or have expired.
     pub(crate) removed: Vec<u64>,
-    /// The peers that fall silent, with the time of their newest message if it is known.
-    pub(crate) silent: Vec<(Arc<str>, SilentRow, Option<i64>)>,
+    /// The peers that fall silent.
+    pub(crate) silent: Vec<(Arc<str>, SilentRow)>,
     /// Whether the rows of peers that are no longer watched were removed.
     pub(crate) forgot: bool,
     /// The numbers of messages to hold, or why they are not held.

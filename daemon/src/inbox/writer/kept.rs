@@ -99,17 +99,19 @@ pub(super) fn due(
     }
     changes.removed.extend(due.expired.iter().map(|row| row.id));
     for peer in &due.silent {
-        let last_ns = match peer.last {
-            Some((_, at_ns)) => at_ns,
-            None if peer.is_new => peer.since_ns,
+        let row = match peer.last {
+            Some((_, last_ns)) => SilentRow { since_ns: now_ns, last_ns },
+            None if peer.is_new => SilentRow::without_message(now_ns, peer.since_ns),
             // It may have been heard before, which took too long to find out.
-            None => now_ns.saturating_sub_unsigned(peer.seconds.saturating_mul(1_000_000_000)),
+            None => {
+                let seconds = peer.seconds.saturating_mul(1_000_000_000);
+                SilentRow::without_message(now_ns, now_ns.saturating_sub_unsigned(seconds))
+            }
         };
-        let row = SilentRow { since_ns: now_ns, last_ns };
         table::set_silent(transaction, &peer.name, row)?;
         let last_id = peer.last.map(|(id, _)| id);
         notices.write(log, now_ns, NoticeDetail { last_id, ..notice_of(NoticeDetail::SILENT, peer) })?;
-        changes.silent.push((Arc::clone(&peer.name), row, peer.last.map(|(_, at_ns)| at_ns)));
+        changes.silent.push((Arc::clone(&peer.name), row));
     }
     Ok(())
 }
