@@ -95,7 +95,9 @@ fn notifications_cover_start_reload_problems_and_stop() {
     let reloading = manager.notification();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     assert_eq!(manager.notification(), "READY=1\n");
-    std::fs::write(daemon.path("config.toml"), "wrong = 1").unwrap();
+    let config = daemon.path("config.toml");
+    let valid = std::fs::read(&config).unwrap_or_default();
+    std::fs::write(&config, "wrong = 1").unwrap();
     daemon.signal(Signal::SIGHUP);
     assert!(manager.notification().starts_with("RELOADING=1"));
     assert_eq!(
@@ -103,6 +105,10 @@ fn notifications_cover_start_reload_problems_and_stop() {
         "READY=1\n",
         "a configuration that is refused does not end the service"
     );
+    manager.notification_starting_with("STATUS=Degraded: the configuration is refused");
+    std::fs::write(&config, valid).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    manager.notification_starting_with("STATUS=Receiving on");
 
     let lock = rusqlite::Connection::open(daemon.database()).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
