@@ -3,12 +3,9 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use clap::ValueEnum as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use udpchat_config::Network;
+use udpchat_config::{Network, when};
 use udpchat_locale::tr;
-
-use crate::command::export::Format;
 
 /// Returns what does the work of an option or a command that there is not; `command` is the one that was used, with
 /// `udpchatctl` in front.
@@ -87,11 +84,11 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
             return Some(tr!("`--file {file}` replays a file", file));
         }
         ("replay", "--host") => return Some(tr!("`--to {to}` names the destination", to = "HOST:PORT")),
-        ("export", format) if Format::from_str(format, true).is_ok() => {
+        ("export", format) if is_format(format) => {
             return Some(tr!("`--format {format}` chooses the format", format = format.to_lowercase()));
         }
         ("export", file) if is_file(file) => return Some(tr!("`-o {file}` writes to a file", file)),
-        ("wait", time) if crate::time::span(time).is_ok() => {
+        ("wait", time) if when::duration(time).is_some() => {
             return Some(tr!("`--timeout {time}` gives up after a time", time));
         }
         ("held", number) if is_number(number) => {
@@ -172,6 +169,11 @@ fn of_peer(word: &str, command: &str) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+/// Returns whether a word is a format of `export`, in any case of its letters.
+fn is_format(word: &str) -> bool {
+    ["jsonl", "csv", "pcap"].iter().any(|format| word.eq_ignore_ascii_case(format))
 }
 
 /// The extensions of files that an export is written to.
