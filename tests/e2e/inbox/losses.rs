@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -196,10 +196,12 @@ fn under_load(ends: usize, signal: Signal) -> Numbers {
     let mut daemon = manager.start(&[]);
     for _ in 0..ends {
         let _status = daemon.stored(300);
+        load.allow(WHILE_DOWN);
         daemon.signal(signal);
         let _ended = daemon.wait();
         manager.stopped(daemon);
         daemon = manager.start(&[]);
+        load.allow_all();
         // Nothing else reads them, and a daemon blocks on a manager that does not read.
         while manager.notification_within(Duration::from_millis(1)).is_some() {}
     }
@@ -232,32 +234,51 @@ fn read(inbox: &Path) -> (u64, u64) {
 /// Numbers sent one after the other, some thousand a second, until it is stopped.
 struct Load {
     stopped: Arc<AtomicBool>,
-    sender: thread::JoinHandle<u64>,
+    sent: Arc<AtomicU64>,
+    /// It waits when it has sent so many.
+    limit: Arc<AtomicU64>,
+    sender: thread::JoinHandle<()>,
 }
+
+/// How many numbers are sent while no daemon may read them: fewer than the receive buffer holds, however long that takes.
+const WHILE_DOWN: u64 = 100;
 
 impl Load {
     fn start(to: SocketAddr) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
+        let (sent, limit) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(u64::MAX)));
         let sender = thread::spawn({
-            let stopped = Arc::clone(&stopped);
+            let (stopped, sent, limit) = (Arc::clone(&stopped), Arc::clone(&sent), Arc::clone(&limit));
             move || {
-                let (peer, mut sent) = (Peer::new(), 0_u64);
+                let (peer, mut number) = (Peer::new(), 0_u64);
                 while !stopped.load(Ordering::SeqCst) {
                     for _ in 0..4 {
-                        peer.send(to, sent.to_string());
-                        sent += 1;
+                        if number < limit.load(Ordering::SeqCst) {
+                            peer.send(to, number.to_string());
+                            number += 1;
+                            sent.store(number, Ordering::SeqCst);
+                        }
                     }
                     thread::sleep(Duration::from_millis(1));
                 }
-                sent
             }
         });
-        Self { stopped, sender }
+        Self { stopped, sent, limit, sender }
+    }
+
+    /// Lets it send so many more, and then wait.
+    fn allow(&self, more: u64) {
+        self.limit.store(self.sent.load(Ordering::SeqCst) + more, Ordering::SeqCst);
+    }
+
+    fn allow_all(&self) {
+        self.limit.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// Stops it; returns how many were sent.
     fn stop(self) -> u64 {
         self.stopped.store(true, Ordering::SeqCst);
-        self.sender.join().unwrap()
+        self.sender.join().unwrap();
+        self.sent.load(Ordering::SeqCst)
     }
 }
