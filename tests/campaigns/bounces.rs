@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::counters::Counters;
 use crate::load::{CONFIG, check_integrity};
 use crate::random::{Random, seed};
-use crate::support::{DEADLINE, Daemon, Forger, Manager, Peer, Rpc, eventually, id, scaled};
+use crate::support::{DEADLINE, Daemon, Forger, Manager, Peer, Rpc, closed, eventually, id, scaled};
 
 /// How many messages go to a closed port, over each family, in the short and in the full size.
 const MESSAGES: (usize, usize) = (200, 1_000);
@@ -41,10 +41,6 @@ const RECEIVED_A_SECOND: f64 = 4_000.0;
 
 /// How many daemons are killed.
 const KILLS: (usize, usize) = (5, 200);
-
-fn closed(ip: &str) -> SocketAddr {
-    UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap()
-}
 
 fn start() -> Daemon {
     Daemon::start_with(CONFIG, &["--listen", "[::]:0"])

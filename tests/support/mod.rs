@@ -32,7 +32,7 @@ pub(crate) use injection::Injection;
 pub(crate) use manager::Manager;
 pub(crate) use network::{Host, Network};
 pub(crate) use other_user::{Account, OtherUser};
-pub(crate) use peer::Peer;
+pub(crate) use peer::{Peer, closed};
 use process::Process;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::Running;

@@ -52,3 +52,13 @@ impl Peer {
         (buffer, from)
     }
 }
+
+/// Returns an address of loopback at which nobody listens, and that no other program can take until this process ends: a
+/// socket that is connected holds the port, and gets datagrams of its peer alone, which is itself (udp(7), connect(2)).
+pub(crate) fn closed(ip: &str) -> SocketAddr {
+    let socket = UdpSocket::bind((ip, 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    socket.connect(address).unwrap();
+    std::mem::forget(socket);
+    address
+}

@@ -1,12 +1,12 @@
 //! Reports of the network: which message they concern, and where they are shown.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 
 use serde_json::json;
 
-use super::{bounced, closed, delivered, notices, send};
-use crate::support::{Daemon, Peer, eventually};
+use super::{bounced, delivered, notices, send};
+use crate::support::{Daemon, Peer, closed, eventually};
 
 #[test]
 fn a_message_to_a_closed_port_bounces_with_a_notice() {
@@ -85,7 +85,8 @@ fn only_messages_to_dead_peers_bounce() {
 
 #[test]
 fn peers_that_are_not_reached_are_listed_until_they_are_heard() {
-    let quiet = closed("127.0.0.1");
+    // The peer binds it later.
+    let quiet = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let daemon = Daemon::start_with(&format!("[peers.bob]\naddress = '{quiet}'\n"), &[]);
     let mut rpc = daemon.rpc();
     let mut bob = || rpc.call("peers", json!({}))["peers"][0].take();

@@ -8,8 +8,8 @@ use nix::sys::signal::Signal;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use serde_json::json;
 
-use super::{bounced, closed, send};
-use crate::support::{DEADLINE, Daemon, Forger, Manager, Peer, eventually, eventually_within};
+use super::{bounced, send};
+use crate::support::{DEADLINE, Daemon, Forger, Manager, Peer, closed, eventually, eventually_within};
 
 /// How long the daemon asks for reports after a message, with an allowance for a busy machine.
 const WATCHES: Duration = Duration::from_secs(DEADLINE.as_secs() + 5);

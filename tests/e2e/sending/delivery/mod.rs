@@ -6,16 +6,11 @@ mod answers;
 mod bounces;
 mod error_queue;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, Rpc, eventually};
-
-/// Returns an address of loopback at which nobody listens.
-fn closed(ip: &str) -> SocketAddr {
-    UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap()
-}
 
 /// Sends a text, and returns the id of its entry.
 #[track_caller]
