@@ -16,8 +16,9 @@ use nix::unistd::{AccessFlags, Gid, Group, Uid, User, faccessat, getegid, geteui
 
 /// The names of the daemon's files. Files beside a database and a socket have longer names.
 const OUR_FILES: [&str; 2] = ["lock", "books"];
-const OUR_PREFIXES: [&str; 3] = ["inbox.db", "index.db", "control.sock"];
+const OUR_PREFIXES: [&str; 3] = [INBOX, "index.db", "control.sock"];
 
+/// The file name of the inbox.
 const INBOX: &str = "inbox.db";
 
 /// The name of the daemon's directories.

@@ -53,8 +53,10 @@ impl Peer {
     }
 }
 
-/// Returns an address of loopback at which nobody listens, and that no other program can take until this process ends: a
-/// socket that is connected holds the port, and gets datagrams of its peer alone, which is itself (udp(7), connect(2)).
+/// Returns the address of a closed port of loopback.
+///
+/// A socket holds the port until this process ends, so no other program can bind it. It is connected to itself and accepts
+/// datagrams from there only (connect(2)); the kernel answers all others as at a closed port.
 pub(crate) fn closed(ip: &str) -> SocketAddr {
     let socket = UdpSocket::bind((ip, 0)).unwrap();
     let address = socket.local_addr().unwrap();

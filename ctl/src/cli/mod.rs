@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum, ValueHint};
-use udpchat_config::misread;
+use udpchat_config::{Misread, misread};
 use udpchat_locale::{help, tr};
 
 use crate::command::Command;
@@ -90,7 +90,7 @@ pub(crate) enum Parsed {
     /// Wrong usage, with the command that the arguments name.
     Wrong(clap::Error, Option<String>),
     /// An option that is none, and that a command may take for text.
-    Misread(udpchat_config::Misread),
+    Misread(Misread),
 }
 
 impl Cli {
@@ -99,8 +99,11 @@ impl Cli {
         if let Some(misread) = misread(&arguments, Self::command) {
             return Parsed::Misread(misread);
         }
-        match Self::of_one_command(&arguments).map_or_else(|| Self::parse_as(Self::command(), &arguments), Ok)
-        {
+        let parsed = match Self::of_one_command(&arguments) {
+            Some(cli) => Ok(cli),
+            None => Self::parse_as(Self::command(), &arguments),
+        };
+        match parsed {
             Ok(cli) => Parsed::Run(Box::new(cli)),
             Err(error) if error.kind() == ErrorKind::DisplayVersion => Parsed::Show(error.render()),
             Err(error) if error.kind() == ErrorKind::DisplayHelp => {

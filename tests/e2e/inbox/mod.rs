@@ -8,6 +8,7 @@ mod clock;
 mod consumers;
 mod damaged;
 mod durable;
+mod earlier_daemon;
 mod export;
 mod faults;
 mod index;

@@ -7,6 +7,7 @@ mod destination;
 mod encodings;
 mod held;
 mod lost;
+mod notes;
 mod replay;
 mod send;
 mod waiting;

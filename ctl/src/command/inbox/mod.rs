@@ -38,9 +38,10 @@ pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<(
     senders::resolve(&mut client, &mut plan.filter.from).await?;
     senders::resolve(&mut client, &mut plan.filter.not_from).await?;
     if form.has_notices() || matches!(plan.wanted, Wanted::History(Part::Ids(_))) {
-        // A page of the history tells it itself; what follows must know it before.
-        let is_told = matches!(plan.wanted, Wanted::History(_)) && !plan.follow;
-        plan.read_notices(is_told || newest_id(&mut client).await?.1);
+        // A daemon of an earlier release refuses to be asked for notices. Pages of the history are then requested without; a
+        // subscription and a read mark are not, so they ask first.
+        let is_history = matches!(plan.wanted, Wanted::History(_)) && !plan.follow;
+        plan.read_notices(is_history || newest_id(&mut client).await?.1);
     }
     if arguments.milliseconds {
         context.output.show_milliseconds();

@@ -25,7 +25,7 @@ pub(super) struct InboxPrinter<'a> {
     pub(super) form: Form,
     /// How many entries were printed.
     pub(super) printed: u64,
-    /// A daemon of an earlier release refuses to be asked for notices.
+    /// Whether the daemon has not refused to be asked for notices, as one of an earlier release does.
     knows_notices: bool,
     progress: Progress,
     /// The oldest and the newest id, once the progress needs them.

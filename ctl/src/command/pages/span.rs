@@ -3,7 +3,6 @@
 use udpchat_api::Client;
 use udpchat_api::call::{InboxParams, InboxStatus, Order};
 
-use crate::command::condition::Selection;
 use crate::command::filter::Filter;
 use crate::error::Result;
 
@@ -47,19 +46,18 @@ pub(in crate::command) async fn span(
 
 /// Returns the id before the `number`th last entry of a span that passes the filter.
 async fn before_the_last(client: &mut Client, filter: &Filter, span: Span, number: u64) -> Result<u64> {
-    let mut selection = Selection::new(&filter.conditions);
-    let mut left = number;
+    let (mut left, conditions) = (number, &filter.conditions);
     let mut before = span.last.saturating_add(1);
     while left > 0 {
         let page = InboxParams {
             after: Some(span.after),
             before: Some(before),
-            limit: Some(if selection.is_selective() { PAGE_ENTRIES } else { left.min(PAGE_ENTRIES) } as u32),
+            limit: Some(if conditions.are_given() { PAGE_ENTRIES } else { left.min(PAGE_ENTRIES) } as u32),
             order: Some(Order::Desc),
             ..filter.page()
         };
         let page = client.call(&page).await?;
-        for entry in page.entries.iter().filter(|entry| selection.select(entry)) {
+        for entry in page.entries.iter().filter(|entry| conditions.select(entry)) {
             left -= 1;
             if left == 0 {
                 return Ok(entry.id().saturating_sub(1));

@@ -1,6 +1,5 @@
 //! The actions of keys: writing, sending, scrolling, opening conversations.
 
-use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
 use super::conversation::{Conversation, Scroll, WindowEnd};
@@ -9,7 +8,7 @@ use super::outbox::OutgoingMessage;
 use super::peer::PeerKey;
 use super::picker::{ChoiceAction, Picker, PickerKind, list_refusal};
 use super::request::Request;
-use super::state::{Model, Overlay};
+use super::state::{Model, Overlay, is_hex};
 use crate::command::chat::editor::Motion;
 use crate::command::chat::keys::Action;
 use crate::command::send::{Append, Payload};
@@ -334,9 +333,8 @@ impl Model {
 /// Returns what is sent in a chosen encoding. In `hex`, bytes are sent as digits: the daemon takes no encoding with bytes, and
 /// would read and show them in the peer's own.
 fn payload_in(encoding: Option<&str>, payload: Payload) -> Payload {
-    let is_hex = encoding.and_then(|encoding| encoding.parse().ok()).is_some_and(Encoding::is_hex);
     match payload {
-        Payload::Bytes(bytes) if is_hex => Payload::Text(hex_pairs(&bytes)),
+        Payload::Bytes(bytes) if encoding.is_some_and(is_hex) => Payload::Text(hex_pairs(&bytes)),
         payload => payload,
     }
 }

@@ -147,12 +147,10 @@ impl Model {
 
     /// Returns whether the input is hexadecimal digits: in the mode for bytes, and for a peer whose encoding they are.
     pub(super) fn takes_digits(&self) -> bool {
-        let encoding = |row: &PeerRow| {
-            let of_peer = row.encoding.as_ref().map(|(encoding, _)| encoding.clone());
-            row.chosen_encoding.clone().or(of_peer)
-        };
-        let encoding = self.open_row().and_then(encoding).and_then(|encoding| encoding.parse().ok());
-        self.is_hex || encoding.is_some_and(Encoding::is_hex)
+        let encoding = self.open_row().and_then(|row| {
+            row.chosen_encoding.as_deref().or(row.encoding.as_ref().map(|(encoding, _)| encoding.as_str()))
+        });
+        self.is_hex || encoding.is_some_and(is_hex)
     }
 
     /// Returns the line end that is appended to what is sent to the open peer. In the mode for bytes nothing is.
@@ -537,4 +535,9 @@ impl Model {
             self.history.push(Typed { text: draft.text().to_owned(), is_hex: self.is_hex });
         }
     }
+}
+
+/// Returns whether an encoding is hexadecimal digits.
+pub(super) fn is_hex(encoding: &str) -> bool {
+    encoding.parse().is_ok_and(Encoding::is_hex)
 }
