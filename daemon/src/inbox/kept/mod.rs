@@ -25,8 +25,8 @@ use self::hosts::Hosts;
 pub(crate) use self::row::{HeldRow, To};
 use self::silence::Silence;
 pub(crate) use self::types::{
-    Changes, Due, FallsSilent, HeldFull, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, PART_OF_USER,
-    SilentRow, Word,
+    Changes, Due, FallsSilent, HeldFull, HoldAnswer, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld,
+    PART_OF_USER, SilentRow, Word,
 };
 pub(crate) use self::view::{KeptView, Release, Seen};
 use self::waiting::Waiting;

@@ -57,6 +57,9 @@ pub(crate) enum HeldFull {
     OfUser,
 }
 
+/// The numbers of messages that are held, or why they are not.
+pub(crate) type HoldAnswer = Result<Vec<u64>, HeldFull>;
+
 /// Datagrams to hold; all or none of them are.
 #[derive(Clone, Debug)]
 pub(crate) struct NewHeld {
@@ -95,7 +98,7 @@ pub(crate) struct Changes {
     /// Whether the rows of peers that are no longer watched were removed.
     pub(crate) forgot: bool,
     /// The numbers of messages to hold, or why they are not held.
-    pub(crate) hold: Option<Result<Vec<u64>, HeldFull>>,
+    pub(crate) hold: Option<HoldAnswer>,
 }
 
 /// A peer that is silent from now on.

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use udpchat_config::Encoding;
 
 use crate::inbox::entry::{GapReason, SentDetail};
-use crate::inbox::kept::{Due, HeldFull, NewHeld};
+use crate::inbox::kept::{Due, HoldAnswer, NewHeld};
 use crate::inbox::recovery::segment::Chunk;
 use crate::net::reports::Bounce;
 
@@ -159,7 +159,7 @@ pub(crate) struct RecodeItem {
 pub(crate) struct HoldItem {
     pub(crate) new: NewHeld,
     /// Gets the numbers of the datagrams once they are durable, or the limit that is reached.
-    pub(crate) stored: Option<oneshot::Sender<Result<Vec<u64>, HeldFull>>>,
+    pub(crate) stored: Option<oneshot::Sender<HoldAnswer>>,
 }
 
 /// A held message that is not to be sent.

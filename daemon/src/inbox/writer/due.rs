@@ -10,7 +10,7 @@ use super::Writer;
 use crate::error::explain;
 use crate::inbox::InboxError;
 use crate::inbox::entry::{Body, Stored};
-use crate::inbox::kept::{Changes, FallsSilent};
+use crate::inbox::kept::{Changes, FallsSilent, HoldAnswer};
 use crate::inbox::queue::Item;
 use crate::inbox::reader::Range;
 use crate::index::Order;
@@ -19,24 +19,41 @@ use crate::index::predicate::Predicate;
 /// How long the newest messages of peers that fall silent are searched in the log at most. Without a result, the notice has none.
 const SEARCH_TIME: Duration = Duration::from_millis(100);
 
-impl Writer {
-    /// Applies the changes of a transaction, and answers the client whose message is held.
-    pub(super) fn publish_kept(&mut self, items: &mut [Item], mut changes: Changes) {
-        let answer = changes.hold.take();
+/// What is said of a transaction that is published: in the message log, and to the client whose message is held.
+pub(super) struct Said {
+    silent: Vec<Arc<str>>,
+    heard: Vec<Arc<str>>,
+    hold: Option<HoldAnswer>,
+}
+
+impl Said {
+    pub(super) fn say(self, items: &mut [Item]) {
         // For those who watch the log and not the inbox. At most two lines for each configured peer in its `silent_after`.
-        for (peer, ..) in &changes.silent {
+        for peer in &self.silent {
             warn!(%peer, "a peer is silent");
         }
-        for peer in &changes.heard {
+        for peer in &self.heard {
             info!(%peer, "a silent peer is back");
         }
-        self.kept.apply(changes);
-        if let ([Item::Hold(hold)], Some(answer)) = (items, answer)
+        if let ([Item::Hold(hold)], Some(answer)) = (items, self.hold)
             && let Some(waiting) = hold.stored.take()
         {
             // The client may have disconnected.
             let _gone = waiting.send(answer);
         }
+    }
+}
+
+impl Writer {
+    /// Applies what a committed transaction changes besides the log; returns what is to be said once its entries can be read.
+    pub(super) fn apply_kept(&mut self, mut changes: Changes) -> Said {
+        let said = Said {
+            silent: changes.silent.iter().map(|(peer, _)| Arc::clone(peer)).collect(),
+            heard: changes.heard.clone(),
+            hold: changes.hold.take(),
+        };
+        self.kept.apply(changes);
+        said
     }
 
     /// Writes what is due; silence by the time `taken`, before which everything that was received is stored.

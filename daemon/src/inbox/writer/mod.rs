@@ -365,8 +365,10 @@ impl Writer {
         if outcome.bounced > 0 {
             self.parts.queue.count_bounced(outcome.bounced);
         }
+        // First, so that a client that reads a notice finds in `status` what it says.
+        let said = self.apply_kept(outcome.kept);
         self.publish();
-        self.publish_kept(items, outcome.kept);
+        said.say(items);
         let waiting = items.iter_mut().filter_map(|item| match item {
             Item::Sent(sent) => Some(&mut sent.stored),
             Item::Mark(mark) => Some(&mut mark.stored),
