@@ -1,4 +1,4 @@
-//! Options that begin with a dash that is no hyphen, as Chinese keyboards and word processors make it of two hyphens: `——every`.
+//! Options with a dash that is no hyphen, as Chinese keyboards and word processors make it of two hyphens: `——every`.
 //! A command that takes text would send it.
 
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ pub struct Misread {
 
 /// Finds an argument that would be an option of the command with hyphens instead of its dashes.
 pub fn misread(arguments: &[OsString], definition: impl FnOnce() -> clap::Command) -> Option<Misread> {
-    let has_dash = |argument: &OsString| argument.to_str().is_some_and(|text| text.starts_with(DASHES));
+    let has_dash = |argument: &OsString| argument.to_str().is_some_and(|text| without_dashes(text).is_some());
     if !arguments.iter().any(has_dash) {
         return None;
     }
@@ -26,11 +26,8 @@ pub fn misread(arguments: &[OsString], definition: impl FnOnce() -> clap::Comman
     let mut command = None;
     for argument in arguments.take_while(|argument| *argument != "--") {
         command = command.or_else(|| definition.find_subcommand(argument));
-        let name = argument.trim_start_matches(DASHES);
-        if name.len() == argument.len() {
-            continue;
-        }
-        let name = name.trim_start_matches('-').split('=').next().unwrap_or_default();
+        let Some(name) = without_dashes(argument) else { continue };
+        let name = name.split('=').next().unwrap_or_default();
         let commands = command.into_iter().chain([&definition]);
         if let Some(option) =
             commands.flat_map(clap::Command::get_arguments).find_map(|known| option(known, name))
@@ -42,6 +39,14 @@ pub fn misread(arguments: &[OsString], definition: impl FnOnce() -> clap::Comman
         }
     }
     None
+}
+
+/// Returns an argument without the dashes and hyphens in front; none if there are only hyphens.
+fn without_dashes(argument: &str) -> Option<&str> {
+    let behind = argument.trim_start_matches('-');
+    behind
+        .starts_with(DASHES)
+        .then(|| behind.trim_start_matches(|sign| sign == '-' || DASHES.contains(&sign)))
 }
 
 /// Returns an option with its hyphens if a name is that of it: a long one, or a letter, which a number may follow.

@@ -60,7 +60,7 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
         Parsed::Show(help) => return output.help(&help),
         Parsed::Wrong(error, name) => return Err(CtlError::from_clap(&error, name.as_deref())),
         Parsed::Misread(Misread { argument, option }) => {
-            let text = tr!("`{argument}` begins with a dash that is no hyphen", argument);
+            let text = tr!("`{argument}` has a dash that is no hyphen", argument);
             return Err(CtlError::usage(text)
                 .hint(tr!("write `{option}` with hyphens; as a text it stands behind `--`", option)));
         }

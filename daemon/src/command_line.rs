@@ -51,11 +51,11 @@ fn translated_help(arguments: &[OsString]) -> String {
     shown.map(|shown| help::finished(&shown.render().to_string())).unwrap_or_default()
 }
 
-/// Describes an option that begins with a dash that is no hyphen.
+/// Describes an option with a dash that is no hyphen.
 fn described_dash(misread: Misread) -> String {
     let Misread { argument, option } = misread;
     let argument = one_line(&argument);
-    let message = tr!("`{argument}` begins with a dash that is no hyphen", argument);
+    let message = tr!("`{argument}` has a dash that is no hyphen", argument);
     let message = tr!("{label} {message}", label = tr!("error:"), message);
     let hint = tr!("write `{option}` with hyphens", option);
     format!("{message}\n{}\n", tr!("hint: {hint}", hint))
@@ -181,7 +181,7 @@ mod tests {
         let described = with_language(Language::Chinese, || described_dash(misread));
         assert_eq!(
             described,
-            "错误：`－－data-dir=/tmp` 开头的破折号不是连字符\n提示：用半角连字符写成 `--data-dir`\n"
+            "错误：`－－data-dir=/tmp` 中的破折号不是连字符\n提示：用半角连字符写成 `--data-dir`\n"
         );
     }
 

@@ -166,10 +166,11 @@ impl Peers {
         }
         let read = self.decode_stored(configured, message.id, *peer, payload, message.recoded);
         let decides = match read.by {
-            // What has bytes that are no character was read so for want of anything better.
-            Basis::Fallback => !read.text.contains('\u{fffd}'),
-            // A guess is too weak, except that whole characters of three bytes are hardly anything but UTF-8.
-            Basis::Detected => read.encoding == Encoding::UTF_8 && is_wide(&read.text),
+            // Whole characters of three bytes are hardly anything but UTF-8.
+            Basis::Detected if read.encoding == Encoding::UTF_8 => is_wide(&read.text),
+            // What has bytes that are no character was read so for want of anything better. What reads far better in another
+            // encoding than the fallback is a guess, but it is not UTF-8, which would be the answer's encoding otherwise.
+            Basis::Detected | Basis::Fallback => !read.text.contains('\u{fffd}'),
             // Only `--remember` gives the peer the encoding of a recoded message.
             Basis::Given | Basis::Configured | Basis::Remembered => false,
         };

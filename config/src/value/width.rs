@@ -1,4 +1,4 @@
-//! Full-width characters, which Chinese and Japanese input methods write in place of those of ASCII.
+//! Full-width characters and Chinese punctuation, which input methods write in place of the characters of ASCII.
 
 use std::borrow::Cow;
 
@@ -21,9 +21,10 @@ pub fn check_width(text: &str) -> Result<(), ValueError> {
     })
 }
 
-/// Returns an address without punctuation at its end, which no address has: what is proposed must be accepted.
+/// Returns an address without quotes, which the shell knows only in ASCII, and without punctuation at its end: what is proposed
+/// must be accepted.
 fn without_punctuation(address: &str) -> &str {
-    let address = address.trim().trim_end_matches([',', '.', ';']);
+    let address = address.trim().trim_matches(['"', '\'']).trim().trim_end_matches([',', '.', ';']);
     match address.strip_suffix(':') {
         // An IPv6 address may end with two colons.
         Some(rest) if !rest.ends_with(':') => rest,
@@ -48,6 +49,8 @@ fn narrow(character: char) -> Option<char> {
         '、' => Some(','),
         '【' => Some('['),
         '】' => Some(']'),
+        '“' | '”' => Some('"'),
+        '‘' | '’' => Some('\''),
         '\u{3000}' => Some(' '),
         _ => None,
     }
@@ -73,6 +76,8 @@ mod tests {
             ("10.0.0.1：", '：', "10.0.0.1"),
             ("10.0.0.1。", '。', "10.0.0.1"),
             ("fe80：：", '：', "fe80::"),
+            ("“192.168.1.6”", '“', "192.168.1.6"),
+            ("‘10.0.0.1:80’", '‘', "10.0.0.1:80"),
         ] {
             let error = check_width(text).unwrap_err();
             assert!(

@@ -107,7 +107,9 @@ fn mistakes_of_sending_are_explained_in_chinese() {
     for (args, texts) in [
         (&["inbox", "-F", "{{time:%!}}"][..], &["时间格式 `%!` 无效；写法同 date(1)"][..]),
         (&["inbox", "-S", "昨晚"], &["20分钟前、今天、前天、11月22日、上午8点\n"]),
-        (&["send", "bob", "——every"], &["`——every` 开头的破折号", "用半角连字符写成 `--every`"]),
+        (&["send", "bob", "——every"], &["`——every` 中的破折号", "用半角连字符写成 `--every`"]),
+        (&["send", "-–help"], &["`-–help` 中的破折号", "用半角连字符写成 `--help`"]),
+        (&["send", "“192.168.1.6”", "你好"], &["中有全角字符『“』", "请写 `192.168.1.6`"]),
     ] {
         daemon.ctl_in_chinese(args).fails(2, texts);
     }

@@ -119,7 +119,7 @@ fn errors_at_the_start_are_chinese() {
     assert_shown(
         refused("", &["－－system"]),
         2,
-        &["错误：`－－system` 开头的破折号不是连字符\n提示：用半角连字符写成 `--system`\n"],
+        &["错误：`－－system` 中的破折号不是连字符\n提示：用半角连字符写成 `--system`\n"],
     );
     let address = ["--listen", "192.0.2.1:9"];
     assert_shown(

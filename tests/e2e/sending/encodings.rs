@@ -1,7 +1,7 @@
 //! What is sent is read as it was meant: in the encoding that was asked for, by its narrow name, and by every receiver of a
 //! broadcast.
 
-use encoding_rs::{Encoding, GBK, SHIFT_JIS, UTF_8};
+use encoding_rs::{BIG5, Encoding, GBK, SHIFT_JIS, UTF_8};
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, raw};
@@ -129,6 +129,12 @@ fn a_peer_that_has_proven_nothing_is_answered_in_the_fallback() {
     let russian = Peer::at("127.0.0.3:0");
     daemon.receive_from(&russian, [b"\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0"]);
     assert_eq!(encoding_towards(&daemon, &russian.name()), by("utf-8", "configured"));
+    // What reads far better in another encoding is answered in it, also before it is proven.
+    let taiwanese = Peer::at("127.0.0.4:0");
+    daemon.receive_from(&taiwanese, [BIG5.encode("繁體中文測試，請回覆老師").0]);
+    assert_eq!(daemon.entries().last().unwrap()["encoding_by"], "detected");
+    assert_eq!(listed(&daemon, &taiwanese), by("big5", "detected"));
+    assert_eq!(encoding_towards(&daemon, &taiwanese.name()), by("big5", "detected"));
     // Its other ports are answered alike; the newest message decides.
     assert_eq!(encoding_towards(&daemon, "127.0.0.1:9"), by("gbk", "fallback"));
     daemon.receive_from(&peer, ["好"]);
