@@ -30,6 +30,7 @@ use udpchat_locale::{Language, set_language, tr};
 use crate::cli::{Cli, Parsed, peek_look};
 use crate::command::completions;
 use crate::command::context::Context;
+use crate::command::send::apparent_encoding;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
@@ -64,6 +65,7 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
             return Err(CtlError::usage(text)
                 .hint(tr!("write `{option}` with hyphens; as a text it stands behind `--`", option)));
         }
+        Parsed::NotUtf8(number, bytes) => return Err(not_utf8(number, &bytes)),
     };
     output.set_look(&cli.global.look());
     // A command awaits one thing after the other, so one thread is enough, and it is the cheapest to start.
@@ -83,6 +85,17 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
     // A pending read of standard input must not delay the exit.
     runtime.shutdown_background();
     done
+}
+
+/// Returns the error of an argument that is not UTF-8, as a terminal with another encoding writes it.
+fn not_utf8(number: usize, bytes: &[u8]) -> CtlError {
+    CtlError::usage(tr!("argument {number} is not UTF-8", number)).hint(match apparent_encoding(bytes) {
+        Some(encoding) => tr!(
+            "it looks like {encoding}: switch the terminal to UTF-8; a text can also come from standard input, through `iconv -f {encoding} -t utf-8`",
+            encoding
+        ),
+        None => tr!("switch the terminal to UTF-8").to_owned(),
+    })
 }
 
 /// Makes a file size limit (setrlimit(2)) an error of a write, and not the end of the process. The signal is only caught, and

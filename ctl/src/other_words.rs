@@ -21,6 +21,9 @@ pub(crate) fn instead_of(error: &clap::Error, command: Option<&str>) -> Option<S
             word(ContextKind::InvalidArg).and_then(|word| of_argument(word, command))
         }
         (ErrorKind::ArgumentConflict, Some("replay")) => of_conflict(error),
+        (ErrorKind::InvalidValue, Some("man")) => Some(
+            tr!("the commands are in the page `udpchatctl`, and in `udpchatctl COMMAND --help`").to_owned(),
+        ),
         _ => None,
     };
     let of_word = || unknown.and_then(known_word).map(str::to_owned);

@@ -42,7 +42,7 @@ const PARTS: [(&str, bool); 9] = [
 const NOON: i8 = 12;
 
 /// Days that stand before a time of day.
-const DAYS: [&str; 6] = ["today", "yesterday", "今天", "昨天", "前天", "大前天"];
+const DAYS: [&str; 8] = ["today", "yesterday", "今天", "今日", "昨天", "昨日", "前天", "大前天"];
 
 /// The digits from 0 on, and one that is written before units.
 const DIGITS: [(char, char); 12] = [

@@ -41,8 +41,8 @@ fn word(text: &str, now: &Zoned) -> Option<Timestamp> {
     }
     let (day, time) = text.split_once(' ').unwrap_or((text, ""));
     let date = match day {
-        "today" | "今天" => now.date(),
-        "yesterday" | "昨天" => now.date().yesterday().ok()?,
+        "today" | "今天" | "今日" => now.date(),
+        "yesterday" | "昨天" | "昨日" => now.date().yesterday().ok()?,
         "前天" => now.date().checked_sub(Span::new().days(2)).ok()?,
         "大前天" => now.date().checked_sub(Span::new().days(3)).ok()?,
         _ => return None,
@@ -181,6 +181,8 @@ mod tests {
             ("今天", "2026-11-21T23:00:00Z"),
             ("昨天", "2026-11-20T23:00:00Z"),
             ("昨天 7:00", "2026-11-21T06:00:00Z"),
+            ("昨日", "2026-11-20T23:00:00Z"),
+            ("今日 7:00", "2026-11-22T06:00:00Z"),
             ("现在", "2026-11-22T14:03:05Z"),
             ("前天", "2026-11-19T23:00:00Z"),
             ("前天7:00", "2026-11-20T06:00:00Z"),

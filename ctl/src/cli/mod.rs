@@ -91,6 +91,8 @@ pub(crate) enum Parsed {
     Wrong(clap::Error, Option<String>),
     /// An option that is none, and that a command may take for text.
     Misread(Misread),
+    /// An argument that is not UTF-8 where a text is expected: its number, and its bytes.
+    NotUtf8(usize, Vec<u8>),
 }
 
 impl Cli {
@@ -110,6 +112,11 @@ impl Cli {
                 Parsed::Show(Self::help(&arguments).unwrap_or(error).render())
             }
             Err(error) => {
+                if error.kind() == ErrorKind::InvalidUtf8
+                    && let Some((number, argument)) = not_utf8(&arguments)
+                {
+                    return Parsed::NotUtf8(number, argument.as_encoded_bytes().to_vec());
+                }
                 Parsed::Wrong(Self::unstyled(&arguments).unwrap_or(error), command_name(&arguments))
             }
         }
@@ -151,6 +158,11 @@ impl Cli {
             arguments.iter().map(|argument| argument.to_string_lossy().replace('\n', r"\n")).collect();
         Self::parse_as(Self::command().styles(Styles::plain()), &arguments).err()
     }
+}
+
+/// Returns the first argument that is not UTF-8, and its number. A path may be so as well, but hardly in front of a text that is.
+fn not_utf8(arguments: &[OsString]) -> Option<(usize, &OsString)> {
+    arguments.iter().enumerate().skip(1).find(|(_, argument)| argument.to_str().is_none())
 }
 
 /// Returns the command that arguments name, if the rest of them is wrong.

@@ -21,6 +21,7 @@ fn accepted(line: &[&str]) -> Cli {
         Parsed::Run(cli) => *cli,
         Parsed::Wrong(error, _) => panic!("{line:?}: {error}"),
         Parsed::Misread(misread) => panic!("{line:?}: {misread:?}"),
+        Parsed::NotUtf8(number, _) => panic!("{line:?}: argument {number}"),
         Parsed::Show(_) => panic!("{line:?} shows help"),
     }
 }

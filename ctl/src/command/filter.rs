@@ -225,6 +225,12 @@ impl Filter {
         Self { conditions: conditions.clone(), ..self }
     }
 
+    /// Returns whether the time from which it selects has not come yet.
+    pub(super) fn is_to_come(&self) -> bool {
+        let since = self.since.as_ref().and_then(|since| since.parse::<Timestamp>().ok());
+        since.is_some_and(|since| since > Timestamp::now())
+    }
+
     /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
         let Self {

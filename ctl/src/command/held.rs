@@ -14,7 +14,8 @@ use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
-use crate::error::{CtlError, Result};
+use super::senders;
+use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, counted, grouped, local_minute};
 use crate::terminal::wrap;
 
@@ -90,18 +91,24 @@ pub(crate) async fn run(context: Context<'_>, arguments: &HeldArgs) -> Result<()
         return held.iter().try_for_each(|message| context.output.json(message));
     }
     if held.is_empty() {
-        return say_none(context.output, arguments.to.as_deref());
+        return say_none(&mut client, context.output, arguments.to.as_deref()).await;
     }
     let table = table(&held, context.output.zone(), context.output.terminal_width());
     context.output.text(&table)
 }
 
 /// Says that no message is held.
-fn say_none(output: &mut Output, to: Option<&str>) -> Result<()> {
-    match to {
-        None => output.done(tr!("no message is held")),
-        Some(to) => output.done(&tr!("no message is held for {peer}", peer = to)),
+///
+/// # Errors
+/// Nobody has this name, so it may be misspelt. A peer that is no longer configured can still have messages.
+async fn say_none(client: &mut Client, output: &mut Output, to: Option<&str>) -> Result<()> {
+    let Some(to) = to else { return output.done(tr!("no message is held")) };
+    // A user without the role `read` cannot ask who the peers are.
+    match senders::resolve(client, &mut vec![to.to_owned()]).await {
+        Err(unknown) if unknown.exit() == Exit::Usage => return Err(unknown),
+        Ok(()) | Err(_) => {}
     }
+    output.done(&tr!("no message is held for {peer}", peer = to))
 }
 
 /// Returns the numbers of the messages to cancel; none for all.
@@ -136,7 +143,7 @@ async fn cancel_all(client: &mut Client, output: &mut Output, to: Option<&str>) 
         return Ok(());
     }
     match cancelled {
-        0 => say_none(output, to),
+        0 => say_none(client, output, to).await,
         _ => output.done(&tr!("{messages} cancelled", messages = counted(cancelled, "message"))),
     }
 }

@@ -125,6 +125,7 @@ fn nothing_asked_for_is_no_note() {
     for (args, note) in [
         ("inbox -a", "note: the inbox is empty"),
         ("inbox --grep x", "note: no entry matches"),
+        ("inbox --since 2999-01-01", "note: no entry matches: the time of --since is still to come"),
         ("inbox", "note: nothing new"),
     ] {
         terminal.ctl("", args);

@@ -55,7 +55,7 @@ const NO_SENTENCES: [&str; 12] = [
 /// The texts of the sources.
 #[derive(Default)]
 struct Texts {
-    /// The first argument of each `tr!`.
+    /// The first argument of each `tr!`, and each topic of `doctor`, which is translated where it is printed.
     translated: BTreeSet<String>,
     /// All string literals and documentation comments, one after the other, without spaces.
     all: String,
@@ -80,6 +80,10 @@ impl Texts {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         for (place, token) in tokens.iter().enumerate() {
             match token {
+                TokenTree::Ident(name) if name == "TOPIC" => {
+                    // `TOPIC: &str = "..."`
+                    self.translated.extend(tokens.get(place + 5).cloned().and_then(text));
+                }
                 TokenTree::Group(group) => {
                     let is_translated = group.delimiter() == Delimiter::Parenthesis
                         && place >= 2

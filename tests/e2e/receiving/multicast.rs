@@ -279,7 +279,7 @@ fn own_multicast_is_ignored_but_other_programs_are_received() {
     assert_eq!(status["dropped"], json!({ "denied": 0, "limited": 0, "queue_full": 0, "own": 4 }));
     assert_eq!(status["received"]["datagrams"], 9);
     let text = here.ctl(&["status"]).ok();
-    assert!(text.contains("own multicast copies 4"), "{text}");
+    assert!(text.contains("copies of own messages 4"), "{text}");
     assert!(text.contains("group:           239.1.2.3, joined on eth0, eth1\n"), "{text}");
 }
 

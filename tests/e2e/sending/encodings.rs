@@ -1,10 +1,13 @@
 //! What is sent is read as it was meant: in the encoding that was asked for, by its narrow name, and by every receiver of a
 //! broadcast.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use encoding_rs::{BIG5, Encoding, GBK, SHIFT_JIS, UTF_8};
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, raw};
+use crate::support::{Daemon, Peer, finish, raw};
 
 /// Sends a text to a peer in an encoding; returns the entry.
 #[track_caller]
@@ -58,6 +61,18 @@ fn characters_that_other_programs_misread_are_refused() {
         assert_eq!((&entry["text"], &entry["encoding"]), (&json!(text), &json!(encoding)));
         assert_eq!((raw(&entry).as_slice(), peer.receive().0.as_slice()), (bytes, bytes), "{encoding}");
     }
+}
+
+#[test]
+fn an_argument_in_another_encoding_is_named() {
+    let daemon = Daemon::start();
+    let text = GBK.encode("收到，老师").0;
+    let mut command = daemon.ctl_command(&["send", "127.0.0.1:9"]);
+    let sent = finish(command.arg(OsStr::from_bytes(&text)), b"");
+    sent.fails(2, &["error: argument 5 is not UTF-8\n", "it looks like gbk: switch the terminal to UTF-8"]);
+    let mut command = daemon.ctl_command(&["inbox", "--grep"]);
+    let read = finish(command.arg(OsStr::from_bytes(b"\xff")), b"");
+    read.fails(2, &["is not UTF-8\nhint: switch the terminal to UTF-8\n"]);
 }
 
 #[test]

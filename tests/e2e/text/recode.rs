@@ -1,5 +1,6 @@
 //! `recode`: the encoding of stored messages is corrected everywhere, and nothing else changes.
 
+use encoding_rs::GBK;
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, eventually, ids, raw, texts};
@@ -122,6 +123,31 @@ fn without_a_selection_nothing_is_recoded() {
     daemon.ctl(&["recode", "--as", "koi8-r", "99"]).fails(1, &["there is no message #99"]);
     assert_eq!(daemon.ctl(&["recode", "--as", "koi8-r", "--grep", "nowhere"]).ok(), "no message matches\n");
     assert_eq!(daemon.entries(), before);
+}
+
+#[test]
+fn what_is_remembered_of_a_whole_host_is_said() {
+    let config = "[peers.pupil]\naddress = '127.0.0.9'\n";
+    let daemon = Daemon::start_with(config, &[]);
+    let (one, other) = (Peer::at("127.0.0.9:0"), Peer::at("127.0.0.9:0"));
+    let texts: Vec<_> = (0..7).map(|number| format!("联通 {number}")).collect();
+    daemon.receive_from(&one, texts.iter().map(|text| GBK.encode(text).0.into_owned()).collect::<Vec<_>>());
+    daemon.receive_from(&other, [GBK.encode("好的").0]);
+    let recode = |args: &[&str]| {
+        daemon.ctl(&[&["recode", "--as", "big5", "--from", &one.name(), "--remember"], args].concat())
+    };
+    let note = "note: --remember is for all ports of pupil, which is configured without one; so are messages to it\n";
+    for (args, summary) in [
+        (&["--dry-run"][..], "7 messages would be recoded as big5; only the first 5 are shown\n"),
+        (&[], "7 messages recoded as big5; 1 peer remembered\n"),
+    ] {
+        let told = recode(args);
+        assert!(told.stdout.ends_with(summary), "{told:?}");
+        told.fails(0, &[note]);
+    }
+    assert_eq!(daemon.entries().pop().unwrap()["encoding"], "big5", "it is of another port");
+    let named = daemon.ctl(&["recode", "--as", "gbk", "--from", "pupil", "--remember"]);
+    assert!(!named.stderr.contains("--remember"), "{}", named.stderr);
 }
 
 #[test]

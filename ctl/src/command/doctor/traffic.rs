@@ -45,7 +45,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         let seen = tr!("{messages} could not be sent", messages);
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint(tr!("`udpchatctl inbox --direction out` shows them with the reason")),
+                .hint(tr!("`udpchatctl inbox --delivery not-sent` shows them with the reason")),
         );
     }
     found

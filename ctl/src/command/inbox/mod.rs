@@ -91,6 +91,9 @@ async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Resul
             let note = tr!("no entry matches; --grep searches the text, --grep-hex searches the bytes");
             note_if_empty(&mut inbox, note);
         }
+        _ if plan.filter.is_to_come() => {
+            note_if_empty(&mut inbox, tr!("no entry matches: the time of --since is still to come"));
+        }
         _ if plan.filter.grep.is_some() => note_if_empty(
             &mut inbox,
             tr!(

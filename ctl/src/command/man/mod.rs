@@ -9,7 +9,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use clap::{Args, ValueEnum};
-use udpchat_locale::tr;
+use udpchat_locale::{Language, language, tr};
 
 use crate::error::{CtlError, Result};
 use crate::output::Output;
@@ -82,6 +82,10 @@ impl ByMan {
 /// Has man(1) show a page.
 fn shown_by_man(source: &str) -> ByMan {
     let mut command = Command::new("man");
+    if language() == Language::Chinese {
+        // Where the environment has another locale, or one that is not installed, man(1) leaves out what is not ASCII.
+        command.env("LC_ALL", "C.UTF-8");
+    }
     let Ok(mut man) = command.args(["-l", "-"]).stdin(Stdio::piped()).spawn() else { return ByMan::Unable };
     if let Some(mut input) = man.stdin.take() {
         // A reader that has left has seen enough.

@@ -3,8 +3,11 @@
 mod args;
 mod report;
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
 use udpchat_api::Client;
-use udpchat_api::call::{DirectionFilter, RecodeAnswer, RecodeParams, StatusParams};
+use udpchat_api::call::{DirectionFilter, Peer, PeersParams, RecodeAnswer, RecodeParams, StatusParams};
 use udpchat_locale::tr;
 
 pub(crate) use self::args::RecodeArgs;
@@ -33,13 +36,28 @@ pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<
     senders::resolve(&mut client, &mut filter.from).await?;
     senders::resolve(&mut client, &mut filter.not_from).await?;
     let spans = spans(&mut client, arguments, &filter).await?;
-    let report = RecodeReport::new(&arguments.encoding, arguments.dry_run);
+    let mut report = RecodeReport::new(&arguments.encoding, arguments.dry_run);
+    if arguments.remember {
+        report.whole_hosts = whole_hosts(&mut client, &filter.from).await?;
+    }
     let progress = Progress::new(context.output.is_watched(), "message");
     let mut recode = Recode { client, params: params(arguments, filter), report, progress };
     for part in spans {
         recode.span(part).await?;
     }
     recode.conclude(context.output)
+}
+
+/// Returns the names of peers without a port in the configuration, of whose hosts an address with a port is selected.
+async fn whole_hosts(client: &mut Client, from: &[String]) -> Result<BTreeSet<String>> {
+    let of_ports = from.iter().filter_map(|from| Some(from.parse::<SocketAddr>().ok()?.ip()));
+    let hosts: BTreeSet<IpAddr> = of_ports.collect();
+    if hosts.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let peers = client.call(&PeersParams { window: Some(0) }).await?.peers;
+    let is_one = |peer: &Peer| peer.address.parse().is_ok_and(|host: IpAddr| hosts.contains(&host));
+    Ok(peers.into_iter().filter(is_one).filter_map(|peer| peer.name).collect())
 }
 
 /// Returns the ids to examine.

@@ -31,6 +31,10 @@ pub(crate) struct RecodeReport {
     /// The names of peers whose encoding is configured, which decides.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) configured: BTreeSet<String>,
+    /// The names of peers that are configured without a port, though only one of their ports was selected: with `--remember`, the
+    /// messages of all their ports are read in the encoding.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) whole_hosts: BTreeSet<String>,
     /// The first messages, in a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) examples: Vec<Recoded>,
@@ -50,6 +54,7 @@ impl RecodeReport {
             matched: 0,
             remembered: 0,
             configured: BTreeSet::new(),
+            whole_hosts: BTreeSet::new(),
             examples: Vec::new(),
             missing: Vec::new(),
         }
@@ -68,6 +73,12 @@ impl RecodeReport {
                 "nothing is remembered of {name}: {key} in the configuration decides",
                 name,
                 key
+            ));
+        }
+        for name in self.whole_hosts.difference(&self.configured) {
+            output.note(&tr!(
+                "--remember is for all ports of {name}, which is configured without one; so are messages to it",
+                name = safe::one_line(name)
             ));
         }
         Ok(())
@@ -109,6 +120,10 @@ fn summary(report: &RecodeReport) -> String {
     }];
     if matched > recoded {
         parts.push(tr!("{messages} unchanged", messages = counted(matched - recoded, "message")));
+    }
+    let shown = report.examples.len() as u64;
+    if shown > 0 && *recoded > shown {
+        parts.push(tr!("only the first {shown} are shown", shown).to_owned());
     }
     match *remembered {
         0 => {}

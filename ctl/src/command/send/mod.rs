@@ -30,6 +30,6 @@ pub(super) use self::known_peers::KnownPeers;
 pub(super) use self::notes::{is_for_many, note_encoding, note_escapes};
 pub(super) use self::order::check_order;
 pub(super) use self::other_port::OtherPort;
-pub(crate) use self::payload::Payload;
+pub(crate) use self::payload::{Payload, apparent_encoding};
 pub(super) use self::port::{note_unread_input, refuse_port};
 pub(super) use self::sender::{note_large, params, prepare, refusal, send};

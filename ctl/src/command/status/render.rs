@@ -210,7 +210,7 @@ fn dropped(dropped: &Dropped) -> String {
     match (dropped.limited, dropped.own) {
         (0, 0) => tr!("{total} (denied {denied}, queue full {full})", total, denied, full),
         (0, _) => tr!(
-            "{total} (denied {denied}, queue full {full}, own multicast copies {own})",
+            "{total} (denied {denied}, queue full {full}, copies of own messages {own})",
             total,
             denied,
             full,
@@ -224,7 +224,7 @@ fn dropped(dropped: &Dropped) -> String {
             full
         ),
         (_, _) => tr!(
-            "{total} (denied {denied}, over the limit {limited}, queue full {full}, own multicast copies {own})",
+            "{total} (denied {denied}, over the limit {limited}, queue full {full}, copies of own messages {own})",
             total,
             denied,
             limited,
@@ -322,7 +322,7 @@ received:        1,236 datagrams, 55.5 KiB
 stored:          1,230
 queued:          2, 1.0 KiB of 16.0 MiB
 kernel drops:    7
-dropped:         6 (denied 3, queue full 1, own multicast copies 2)
+dropped:         6 (denied 3, queue full 1, copies of own messages 2)
 sent:            1 datagram, 0 failed
 lost before:     12 datagrams by the previous daemon process
 inbox:           1,230 entries, #21 to #1250, 128.0 KiB of 4.0 GiB; 20 old entries removed
@@ -370,7 +370,7 @@ index:           up to #1023, 128.0 KiB
 已存储：         1,230
 排队：           2，占用 1.0 KiB / 16.0 MiB
 内核丢弃：       7
-丢弃：           6（访问列表拒绝 3，队列已满 1，自身的组播副本 2）
+丢弃：           6（访问列表拒绝 3，队列已满 1，自己消息的副本 2）
 已发送：         1 个数据报，失败 0
 此前丢失：       前一个守护进程丢失 12 个数据报
 收件箱：         1,230 个条目，#21 至 #1250，128.0 KiB / 4.0 GiB；已删除 20 个旧条目
@@ -392,11 +392,11 @@ index:           up to #1023, 128.0 KiB
             vec![Refusal { address: "2001:db8::/64".to_owned(), name: None, at, datagrams: 5_100 }];
         let shown = || as_text(&status, at, &TimeZone::UTC, Palette::new(false));
         let english = [
-            "\ndropped:         5,126 (denied 3, over the limit 5,120, queue full 1, own multicast copies 2)\n",
+            "\ndropped:         5,126 (denied 3, over the limit 5,120, queue full 1, copies of own messages 2)\n",
             "\nover the limit:  2001:db8::/64 (5,100, at 2026-11-22 12:00:00)\n",
         ];
         let chinese = [
-            "\n丢弃：           5,126（访问列表拒绝 3，超过限额 5,120，队列已满 1，自身的组播副本 2）\n",
+            "\n丢弃：           5,126（访问列表拒绝 3，超过限额 5,120，队列已满 1，自己消息的副本 2）\n",
             "\n超过限额：       2001:db8::/64（5,100 个，2026-11-22 12:00:00）\n",
         ];
         assert!(english.iter().all(|line| shown().contains(line)), "{}", shown());

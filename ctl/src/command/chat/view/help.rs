@@ -20,7 +20,11 @@ pub(super) fn draw(scrolled: usize, screen: Rect, theme: &Theme, buffer: &mut Bu
     let columns = usize::from(screen.width.min(COLUMNS).saturating_sub(2));
     let lines = lines(columns, &theme.marks);
     let rows = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
-    let area = window(tr!("Keys (Esc closes)"), screen, (COLUMNS, rows), theme, buffer);
+    let title = match rows > screen.height {
+        true => tr!("Keys (PageDown; Esc closes)"),
+        false => tr!("Keys (Esc closes)"),
+    };
+    let area = window(title, screen, (COLUMNS, rows), theme, buffer);
     let first = scrolled.min(lines.len().saturating_sub(area.height.into()));
     for (number, (name, text)) in lines.iter().skip(first).take(area.height.into()).enumerate() {
         let area = row(area, number);

@@ -154,7 +154,7 @@ fn check(payload: &Payload, arguments: &MessageArgs, source: &Source) -> Result<
 }
 
 /// Returns the encoding that bytes look like which are not UTF-8, as iconv(1) calls it; none if it is unclear.
-fn apparent_encoding(bytes: &[u8]) -> Option<Encoding> {
+pub(crate) fn apparent_encoding(bytes: &[u8]) -> Option<Encoding> {
     let decoded = decode(bytes, &Knowledge::none(Encoding::GB18030));
     let is_whole = decoded.encoding != Encoding::UTF_8 && !decoded.text.contains('\u{fffd}');
     is_whole.then(|| for_answering(decoded.encoding, Encoding::GB18030))
