@@ -346,6 +346,11 @@ mod tests {
             ("missing command: No such device", "缺少命令：没有该设备"),
             ("No such device; missing command", "没有该设备；缺少命令"),
             ("`as`: missing command", "`as`：缺少命令"),
+            (
+                "role `read` is for the group a; role `send` is for the groups b, c; an administrator adds a user with `usermod -aG a x`, \
+                 which takes effect at the next login",
+                "角色 `read` 授予用户组 a；角色 `send` 授予用户组 b, c；由管理员用 `usermod -aG a x` 添加用户，该用户下次登录后生效",
+            ),
             ("nothing of it: is known; at all", "nothing of it: is known; at all"),
             (
                 "invalid value 'x' for '--listen <ADDR>': `x` is a host name, not an IP address",

@@ -167,7 +167,9 @@ fn wrap_paragraph(text: &str, offset: usize, columns: usize, lines: &mut Vec<Ran
             from = behind;
             continue;
         }
-        before = LineBreak { end: at, next: at, used };
+        if !stays_with_last(grapheme) {
+            before = LineBreak { end: at, next: at, used };
+        }
         used += width;
         if grapheme == " " {
             last_break = Some(LineBreak { end: at, next: behind, used });
@@ -226,6 +228,9 @@ mod tests {
         assert_eq!(wrapped("你好世界", 5), ["你好", "世界"]);
         assert_eq!(wrapped("ab你好", 3), ["ab", "你", "好"]);
         assert_eq!(wrapped("你好，世界。", 4), ["你", "好，", "世", "界。"]);
+        assert_eq!(wrapped("甲报告）；乙", 8), ["甲报", "告）；乙"]);
+        assert_eq!(wrapped("甲报告）；乙", 10), ["甲报告）；", "乙"]);
+        assert_eq!(wrapped("！！！！", 4), ["！！", "！！"]);
         assert_eq!(wrapped("a\n\nb", 4), ["a", "", "b"]);
         assert_eq!(wrapped("", 4), [""]);
         assert_eq!(wrapped("你", 1), ["你"]);

@@ -172,6 +172,27 @@ fn a_follower_continues_after_a_restart_of_the_daemon() {
 }
 
 #[test]
+fn a_follower_waits_for_the_first_daemon() {
+    let mut daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), ["one"]);
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait();
+    let mut follower = daemon.ctl_start(&["--json", "inbox", "-a", "-f", "--reconnect"]);
+    let mut said = BufReader::new(follower.stderr.take().unwrap()).lines();
+    let note: Value = serde_json::from_str(&said.next().unwrap().unwrap()).unwrap();
+    let note = &note["note"];
+    assert_eq!(note["kind"], "no_daemon", "{note}");
+    assert!(note["message"].as_str().unwrap().ends_with("; waiting until a daemon answers"), "{note}");
+    let (folder, flags) = daemon.into_folder();
+    let _daemon = Daemon::start_in(folder, flags);
+    let mut printed = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let entry: Value = serde_json::from_str(&printed.next().unwrap().unwrap()).unwrap();
+    assert_eq!(entry["text"], "one");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[test]
 fn a_follower_reads_another_inbox_from_its_beginning() {
     let mut daemon = Daemon::start();
     daemon.receive_from(&Peer::new(), ["one", "two"]);

@@ -64,6 +64,26 @@ fn characters_that_other_programs_misread_are_refused() {
 }
 
 #[test]
+fn a_file_in_another_encoding_than_that_of_its_peer_is_noted() {
+    let peer = Peer::new();
+    let config = format!("[peers.bob]\naddress = '{}'\nencoding = 'gbk'\n", peer.name());
+    let daemon = Daemon::start_with(&config, &[]);
+    let file = daemon.path("text");
+    for (content, note) in [
+        (
+            "第一题",
+            "note: the file is UTF-8 and is sent as it is, but bob uses gbk; `udpchatctl send bob < FILE` converts",
+        ),
+        ("plain", ""),
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let sent = daemon.ctl(&["send", "bob", "--file", file.to_str().unwrap()]);
+        assert_eq!(peer.receive().0, content.as_bytes());
+        assert!(sent.stderr.starts_with(note) && sent.stderr.is_empty() == note.is_empty(), "{sent:?}");
+    }
+}
+
+#[test]
 fn an_argument_in_another_encoding_is_named() {
     let daemon = Daemon::start();
     let text = GBK.encode("收到，老师").0;

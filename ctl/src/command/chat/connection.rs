@@ -20,7 +20,7 @@ use udpchat_locale::{tr, translated};
 
 use super::model::{OutgoingMessage, Request, SendFailure, Update};
 use crate::command::send::Payload;
-use crate::error::CtlError;
+use crate::error::{CtlError, Exit};
 use crate::output::as_line;
 use crate::reconnect::{CallError, ReconnectingClient};
 
@@ -304,6 +304,8 @@ fn send_failure(error: CallError) -> SendFailure {
         CallError::Client(ClientError::Refused(refusal)) if refusal.data.kind == ErrorKind::NotEncodable => {
             tr!("{refusal}; F3 chooses another encoding", refusal = translated(&refusal.message))
         }
+        // The bar below the messages has the rest.
+        CallError::NoDaemon(error) if error.exit() == Exit::NoDaemon => tr!("no daemon answers").to_owned(),
         error => describe(error),
     };
     SendFailure { reason, is_recorded, is_uncertain }

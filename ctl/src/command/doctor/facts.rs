@@ -261,7 +261,7 @@ pub(crate) struct PeerFacts {
     pub(crate) has_port: bool,
     /// The local address from which the kernel would send, or why it would not.
     pub(crate) source: Result<IpAddr, String>,
-    /// Whether it answers on the link; none if unknown, or if it is not on a local link.
+    /// Whether it answered on the link when the kernel last asked it; none if unknown, or if it is not on a local link.
     pub(crate) answers_on_link: Option<bool>,
     /// The last message to it; if it has a port, to that port.
     pub(crate) last_sent: Newest,

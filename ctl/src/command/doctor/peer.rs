@@ -85,7 +85,7 @@ fn socket(facts: &Facts, address: SocketAddr) -> Option<Finding> {
 fn link(peer: &PeerFacts, address: SocketAddr) -> Option<Finding> {
     let ip = address.ip();
     Some(match peer.answers_on_link? {
-        true => Finding::ok(TOPIC, tr!("{ip} answers on the link", ip)),
+        true => Finding::ok(TOPIC, tr!("{ip} answered on the link when the kernel last asked", ip)),
         false => Finding::problem(
             TOPIC,
             tr!("{ip} does not answer on the link: no host there has this address now", ip),

@@ -116,7 +116,7 @@ pub(crate) struct InboxArgs {
     /// Continue with entries as they arrive, until interrupted
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// With --follow: when the daemon ends, wait until it runs again, and continue after the last entry
+    /// With --follow: wait until a daemon runs, at the start and when it ends, and continue after the last entry
     #[arg(long, requires = "follow")]
     pub(crate) reconnect: bool,
     /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too

@@ -17,6 +17,7 @@ use super::form::Form;
 use super::mark::{ACK_QUIET, Mark};
 use super::plan::Plan;
 use super::printer::InboxPrinter;
+use crate::command::context::Context;
 use crate::connect::{connect, connect_after};
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, READER_CHECK};
@@ -37,6 +38,25 @@ struct Connection<'a> {
     kind: &'static str,
     /// The id after which entries follow.
     after: u64,
+}
+
+/// Connects once a daemon answers.
+pub(super) async fn first_connection(context: &mut Context<'_>) -> Result<Client> {
+    let mut is_noted = false;
+    loop {
+        let error = match context.connect().await {
+            Err(error) if may_pass(&error) => error,
+            done => return done,
+        };
+        if let (false, CtlError::Failed(failure)) = (is_noted, &error) {
+            let message = tr!("{reason}; waiting until a daemon answers", reason = failure.message);
+            let note = Connection { message: &message, kind: "no_daemon", after: 0 };
+            context.output.note_with(&message, &note);
+            is_noted = true;
+        }
+        context.output.check_reader()?;
+        sleep(RETRY_EVERY).await;
+    }
 }
 
 /// Prints what comes after the cursor `after`; ends only with an error.

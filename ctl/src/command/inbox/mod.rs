@@ -31,10 +31,13 @@ use crate::error::{CtlError, Result};
 use crate::output::grouped;
 
 /// Runs `inbox`.
-pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<()> {
+pub(crate) async fn run(mut context: Context<'_>, arguments: &InboxArgs) -> Result<()> {
     let form = Form::of(arguments, context.output)?;
     let mut plan = Plan::of(arguments, context.output.is_for_a_person(), crate::time::now)?;
-    let mut client = context.connect().await?;
+    let mut client = match plan.reconnect {
+        true => follow::first_connection(&mut context).await?,
+        false => context.connect().await?,
+    };
     senders::resolve(&mut client, &mut plan.filter.from).await?;
     senders::resolve(&mut client, &mut plan.filter.not_from).await?;
     if form.has_notices() || matches!(plan.wanted, Wanted::History(Part::Ids(_))) {

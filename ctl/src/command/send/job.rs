@@ -178,7 +178,7 @@ impl Job {
         note_empty_lines(output, empty);
         if let Some(client) = &mut client {
             let mut known = KnownPeers::default();
-            notes::note_destinations(client, &mut known, output, &first_sent).await;
+            notes::note_destinations(client, &mut known, output, (&self.message, &first_sent)).await;
             note_destination_in_text(client, &mut known, output, &self.message).await;
         }
         if is_alone { outcome.conclude_only() } else { outcome.conclude(Unit::Message) }?;
@@ -324,7 +324,7 @@ impl Job {
     fn placed(&self, error: CtlError, destination: &Destination, line: u64) -> CtlError {
         let error = match self.destinations.len() {
             1 => error,
-            _ => error.amended(|reason| format!("{}: {reason}", destination.shown)),
+            _ => error.amended(|reason| tr!("{to}: {reason}", to = destination.shown, reason)),
         };
         if line > 0 { error.at_line(line) } else { error }
     }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use udpchat_api::call::HeldMessage;
+use udpchat_api::call::{HeldMessage, Peer};
+use udpchat_api::numbers::BYTES;
 use udpchat_api::{Client, Message, Raw};
 use udpchat_locale::tr;
 
@@ -23,13 +24,16 @@ pub(super) struct FirstSent {
     message: Message,
     /// Whether its text went out in the default encoding, and that of its peer is unknown.
     is_in_default: bool,
+    /// Whether its bytes are UTF-8 with characters outside ASCII.
+    is_utf_8: bool,
 }
 
 impl FirstSent {
     pub(super) fn of(message: &Message) -> Self {
         let is_in_default = is_in_default(message);
+        let is_utf_8 = is_utf_8(message);
         let message = Message { raw: Raw::default(), text: String::new(), ..message.clone() };
-        Self { message, is_in_default }
+        Self { message, is_in_default, is_utf_8 }
     }
 }
 
@@ -101,16 +105,52 @@ pub(super) async fn note_destinations(
     client: &mut Client,
     known: &mut KnownPeers,
     output: &mut Output,
-    sent: &BTreeMap<String, FirstSent>,
+    (arguments, sent): (&MessageArgs, &BTreeMap<String, FirstSent>),
 ) {
+    let is_file = arguments.file.is_some() && !arguments.hex;
     for (to, first) in sent {
         if let Some(other) = OtherPort::of(client, known, to, &first.message).await {
             output.note(&other.describe("send"));
+        }
+        if is_file && first.is_utf_8 {
+            note_file(client, known, output, to, &first.message).await;
         }
     }
     let unknown: Vec<&str> =
         sent.iter().filter(|(_, first)| first.is_in_default).map(|(to, _)| to.as_str()).collect();
     note_encoding_of_several(output, &unknown);
+}
+
+/// Returns whether the bytes of a file were sent, and are UTF-8 with characters outside ASCII.
+pub(super) fn is_file_in_utf_8(arguments: &MessageArgs, sent: &Message) -> bool {
+    arguments.file.is_some() && !arguments.hex && is_utf_8(sent)
+}
+
+fn is_utf_8(sent: &Message) -> bool {
+    !sent.raw.0.is_ascii() && std::str::from_utf8(&sent.raw.0).is_ok()
+}
+
+/// Prints a note on a file in UTF-8 that was sent to a peer which is known to use another encoding.
+pub(super) async fn note_file(
+    client: &mut Client,
+    known: &mut KnownPeers,
+    output: &mut Output,
+    to: &str,
+    sent: &Message,
+) {
+    let address = sent.peer.to_string();
+    let is_it = |peer: &&Peer| peer.name.as_deref() == Some(to) || peer.address == address;
+    let found = known.get(client).await.and_then(|known| known.peers.iter().find(is_it));
+    let uses_another = |peer: &&Peer| {
+        !peer.encoding_is_default && ![BUILT_IN_ENCODING, BYTES].contains(&peer.encoding.as_str())
+    };
+    if let Some(Peer { encoding, .. }) = found.filter(uses_another) {
+        output.note(&tr!(
+            "the file is UTF-8 and is sent as it is, but {peer} uses {encoding}; `udpchatctl send {peer} < FILE` converts the text",
+            peer = to,
+            encoding
+        ));
+    }
 }
 
 /// Prints a note on a text that went out in the default encoding to several destinations, of which `unknown` are without a known

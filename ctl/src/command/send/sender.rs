@@ -8,14 +8,14 @@ use udpchat_locale::{tr, translated};
 
 use super::args::{LinesArgs, MessageArgs};
 use super::known_peers::KnownPeers;
-use super::notes::{note_empty_lines, note_encoding, note_held_encoding};
+use super::notes::{is_file_in_utf_8, note_empty_lines, note_encoding, note_file, note_held_encoding};
 use super::other_port::OtherPort;
 use super::payload::{Line, Lines, Payload, Source};
 use super::port::{note_destination_in_text, note_unread_input};
 use crate::command::context::Context;
 use crate::command::outcome::{Outcome, Unit};
 use crate::error::{CtlError, Exit, Failure, Result};
-use crate::output::Output;
+use crate::output::{Output, grouped};
 
 /// The largest payload that fits into one Ethernet frame over IPv4, in bytes.
 const UNFRAGMENTED_BYTES: usize = 1472;
@@ -164,6 +164,11 @@ impl<'a> Sender<'a> {
         {
             self.output.note(&other.describe("send"));
         }
+        if let Some(to) = &self.target.to
+            && is_file_in_utf_8(self.message, sent)
+        {
+            note_file(&mut self.client, &mut self.known, self.output, to, sent).await;
+        }
         if is_text && !self.has_encoding_note {
             self.has_encoding_note = note_encoding(self.output, sent);
         }
@@ -226,7 +231,7 @@ pub(in crate::command) fn note_large(output: &mut Output, sent: &Sent) -> bool {
         output.note(&tr!(
             "a datagram of {largest} bytes is sent in IP fragments on most networks, and peers with a buffer of 1,024 \
              bytes receive only its beginning; `--split` splits the message",
-            largest
+            largest = grouped(largest as u64)
         ));
     }
     is_large

@@ -179,17 +179,18 @@ impl Rules {
         let roles = [Role::Read, Role::Send, Role::Admin].into_iter().filter_map(|role| {
             let groups: Vec<_> = self.groups_of(role).iter().collect();
             (!groups.is_empty())
-                .then(|| format!("`{role}` is for {groups}", role = role.name(), groups = list(&groups)))
+                .then(|| format!("role `{role}` is for {groups}", role = role.name(), groups = list(&groups)))
         });
-        let roles: Vec<_> = roles.collect();
-        let roles = roles.join(", ");
         let hint = match self.all().next().map(|group| command_to_join(&group.name, user)) {
-            Some(Some(command)) => {
-                format!(
-                    "{roles}; an administrator adds a user with `{command}`, which takes effect at the next login"
-                )
+            // Each part is translated on its own.
+            Some(command) => {
+                let adding = command.map(|command| {
+                    format!(
+                        "an administrator adds a user with `{command}`, which takes effect at the next login"
+                    )
+                });
+                roles.chain(adding).collect::<Vec<_>>().join("; ")
             }
-            Some(None) => roles,
             None => {
                 "run this as root or as the user that the daemon runs as, or ask the administrator".to_owned()
             }

@@ -139,7 +139,7 @@ fn refusals_name_permitted_groups_and_how_to_join() {
     assert_eq!(
         hint(rules.exclusion("a b")),
         format!(
-            "`read` is for the group readers, `send` is for the group senders, `admin` is for the group chiefs{}",
+            "role `read` is for the group readers; role `send` is for the group senders; role `admin` is for the group chiefs{}",
             join("readers", "NAME")
         )
     );

@@ -54,7 +54,7 @@ fn a_reconnected_chat_shows_each_message_once() {
     // A message written now cannot be sent, and is marked so.
     chat.tmux.type_in("too early");
     chat.tmux.press(&["Enter"]);
-    chat.tmux.shows("[not sent: no daemon found at");
+    chat.tmux.shows("[not sent: no daemon answers]");
     chat.daemon = Daemon::start_in(folder, flags);
     (0..10).for_each(|number| chat.bob_sends(&format!("meanwhile {number}")));
     let screen = chat.tmux.shows("< meanwhile 9");

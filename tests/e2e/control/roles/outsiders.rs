@@ -24,7 +24,7 @@ fn a_user_without_a_role_gets_one_error() {
         assert_eq!(error["data"]["kind"], "not_permitted");
         assert_eq!(error["message"], format!("user {UID} has no role with this daemon"));
         let expected = format!(
-            "`read` is for the group {READERS}, `send` is for the group {SENDERS}, `admin` is for the group \
+            "role `read` is for the group {READERS}; role `send` is for the group {SENDERS}; role `admin` is for the group \
              {ADMINS}; an administrator adds a user with `usermod -aG {READERS} NAME`, which takes effect at the next \
              login"
         );

@@ -15,6 +15,7 @@ use udpchat_text::{Knowledge, decode, for_answering};
 pub(crate) use self::lines::{Line, Lines};
 use super::args::MessageArgs;
 use crate::error::{CtlError, Exit, Result};
+use crate::output::grouped;
 
 /// The longest message that is read, and the longest line of `--lines`, in bytes.
 const MAX_INPUT_BYTES: usize = 1024 * 1024;
@@ -145,8 +146,8 @@ fn check(payload: &Payload, arguments: &MessageArgs, source: &Source) -> Result<
             Err(too_long(&tr!(
                 "{source} has {length} bytes; a datagram has at most {most}",
                 source,
-                length = bytes.len(),
-                most = MAX_DATAGRAM_BYTES
+                length = grouped(bytes.len() as u64),
+                most = grouped(MAX_DATAGRAM_BYTES as u64)
             )))
         }
         _ => Ok(()),
