@@ -110,7 +110,7 @@ impl Table {
             match field {
                 // It is parsed, and executes nothing.
                 WantedNumber::At { text, name: None, .. } => {
-                    line.extend_from_slice(format!("{text},").as_bytes())
+                    line.extend_from_slice(format!("{text},").as_bytes());
                 }
                 named => self.cell(named.heading(), &mut line),
             }
