@@ -9,7 +9,7 @@ use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
 use super::unknown_numbers::UnknownNumbers;
-use super::wanted_number::{Content, WantedNumber};
+use super::wanted_number::{Content, WantedNumber, is_place};
 
 /// The flag that selects messages by their numbers, the same for every command that has it.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
@@ -148,8 +148,13 @@ impl FromStr for Condition {
             (name, Some((operator, _)), Some(value)) if !name.is_empty() => {
                 Ok(Self { number: name.parse()?, operator, value, text: text.trim().to_owned() })
             }
-            (_, Some((_, place)), _) if place.trim_start().starts_with('@') => {
-                Err(tr!("a condition has no name in front of a place; write '{place}'", place = place.trim()))
+            (name, Some((_, condition)), _)
+                if is_place(condition) && has_operator(condition) && !is_place(name) =>
+            {
+                Err(tr!(
+                    "a condition has no name in front of a place; write '{condition}'",
+                    condition = condition.trim()
+                ))
             }
             _ if has_another(&rest) => Err(tr!(
                 "expected one condition such as 'temp > 30'; --where may be repeated, and then all must hold"
@@ -162,8 +167,12 @@ impl FromStr for Condition {
 
 /// Returns whether another condition seems to follow the first one.
 fn has_another(text: &str) -> bool {
-    let follows = |and| text.split_once(and).is_some_and(|(_, next)| next.contains(['<', '>', '=', '!']));
+    let follows = |and| text.split_once(and).is_some_and(|(_, next)| has_operator(next));
     [",", "and", "&&"].into_iter().any(follows)
+}
+
+fn has_operator(text: &str) -> bool {
+    text.contains(['<', '>', '=', '!'])
 }
 
 #[cfg(test)]
@@ -222,6 +231,12 @@ mod tests {
         }
         for (text, expected) in [
             ("temp=@6:i16/10 > 20", "a condition has no name in front of a place; write '@6:i16/10 > 20'"),
+            (
+                "temp＝＠6：i16/10 ＞ 20",
+                "a condition has no name in front of a place; write '@6:i16/10 > 20'",
+            ),
+            ("temp = @6:i16", "expected a condition such as"),
+            ("@6:i16 = @8:i16 > 3", "expected a condition such as"),
             ("@6:int > 20", "`int` is no type of a number"),
         ] {
             let why = text.parse::<Condition>().unwrap_err();

@@ -112,6 +112,15 @@ impl FromStr for Place {
                 types = TYPES
             ),
         })?;
+        if let Offset::FromEnd(offset) = offset
+            && offset < size
+        {
+            return Err(tr!(
+                "`{place}` reaches beyond the end; the last {size} bytes begin at @-{size}",
+                place,
+                size
+            ));
+        }
         let scale = rest[kind.len()..].trim();
         let scale = Scale::parse(scale).ok_or_else(|| {
             tr!("invalid scale `{scale}` of `{place}`; write for example /10 or *0.1", scale, place)
@@ -242,7 +251,6 @@ mod tests {
             ("@-4:u8", Some(1.0)),
             ("@-5:u8", None),
             ("@-2:u16le", Some(1027.0)),
-            ("@-1:u16", None),
             ("@-4:u32", Some(16_909_060.0)),
             ("@0:u64", None),
             ("@18446744073709551615:u64", None),
@@ -290,6 +298,8 @@ mod tests {
             ),
             ("@6:u16ll", "`u16ll` is no type"),
             ("@6:u24", "`u24` is no type"),
+            ("@-1:u16", "`@-1:u16` reaches beyond the end; the last 2 bytes begin at @-2"),
+            ("@-7:f64le", "begin at @-8"),
             ("@6:le", "`le` is no type"),
             ("@6:u16 10", "invalid scale `10` of `@6:u16 10`; write for example /10 or *0.1"),
             ("@6:u16/", "invalid scale `/`"),
@@ -331,8 +341,8 @@ mod tests {
             kind in proptest::sample::select(TYPES.split(", ").collect::<Vec<_>>()),
             order in proptest::sample::select(vec!["", "be", "le"]),
         ) {
-            proptest::prop_assume!(offset != 0 || !frame.is_empty());
             let size = kind[1..].parse::<usize>().unwrap() / 8;
+            proptest::prop_assume!(offset >= 0 || offset.unsigned_abs() >= size);
             let begin = if offset < 0 { frame.len() as isize + offset } else { offset };
             let bytes = usize::try_from(begin).ok().and_then(|begin| frame.get(begin..begin + size));
             let number = bytes.map(|bytes| expected(kind, order == "le", bytes)).filter(|value| value.is_finite());
