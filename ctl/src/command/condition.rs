@@ -4,17 +4,18 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use clap::Args;
-use udpchat_api::numbers::{named, numbers};
-use udpchat_api::{Entry, Message};
+use udpchat_api::Entry;
 use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
 use super::unknown_numbers::UnknownNumbers;
+use super::wanted_number::{Content, WantedNumber, is_place};
 
 /// The flag that selects messages by their numbers, the same for every command that has it.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 pub(crate) struct WhereArgs {
-    /// Only messages with such a number in the text, for example 'temp > 30'; may be repeated, and then all must hold
+    /// Only messages with such a number, for example 'temp > 30', or '@6:i16/10 > 20' in their bytes; may be repeated, and then
+    /// all must hold
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Condition>,
 }
@@ -29,17 +30,17 @@ impl WhereArgs {
     pub(super) fn select(&self, entry: &Entry) -> bool {
         match entry {
             _ if self.conditions.is_empty() => true,
-            Entry::Message(Message { encoding, text, .. }) => {
-                let numbers = numbers(encoding, text);
-                self.conditions.iter().all(|condition| condition.holds(&numbers))
+            Entry::Message(message) => {
+                let content = Content::of(message);
+                self.conditions.iter().all(|condition| condition.holds(&content))
             }
             Entry::Gap(_) | Entry::Notice(_) => false,
         }
     }
 
-    /// Returns the names of the numbers.
-    pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        self.conditions.iter().map(|condition| condition.name.clone())
+    /// Returns the numbers that are compared.
+    fn numbers(&self) -> impl Iterator<Item = WantedNumber> {
+        self.conditions.iter().map(|condition| condition.number.clone())
     }
 }
 
@@ -53,7 +54,7 @@ pub(super) struct Selection {
 impl Selection {
     /// Selects what fulfils the conditions.
     pub(super) fn new(conditions: &WhereArgs) -> Self {
-        Self { conditions: conditions.clone(), unknown: UnknownNumbers::new(conditions.names()) }
+        Self { conditions: conditions.clone(), unknown: UnknownNumbers::new(conditions.numbers()) }
     }
 
     /// Returns whether a condition is given.
@@ -63,8 +64,8 @@ impl Selection {
 
     /// Returns whether an entry fulfils all conditions.
     pub(super) fn select(&mut self, entry: &Entry) -> bool {
-        if let (false, Entry::Message(Message { encoding, text, .. })) = (self.unknown.is_empty(), entry) {
-            self.unknown.see(&numbers(encoding, text));
+        if let (false, Entry::Message(message)) = (self.unknown.is_empty(), entry) {
+            self.unknown.see(&Content::of(message));
         }
         self.conditions.select(entry)
     }
@@ -101,10 +102,10 @@ enum Operator {
     Other,
 }
 
-/// A condition on the numbers of one name. One of them is enough; a message without one does not fulfil it.
+/// A condition on a number. One of several with its name is enough; a message without one does not fulfil it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
-    name: String,
+    number: WantedNumber,
     operator: Operator,
     value: f64,
     /// As it was written.
@@ -112,9 +113,9 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    /// Returns whether the numbers of a message fulfil it.
-    fn holds(&self, numbers: &[(String, f64)]) -> bool {
-        named(numbers, &self.name).any(|found| match self.operator {
+    /// Returns whether a message fulfils it.
+    fn holds(&self, content: &Content<'_>) -> bool {
+        self.number.values(content).any(|found| match self.operator {
             Operator::Less => found < self.value,
             Operator::AtMost => found <= self.value,
             Operator::Greater => found > self.value,
@@ -145,7 +146,15 @@ impl FromStr for Condition {
             found.and_then(|(_, value)| value.trim().parse().ok()).filter(|value| f64::is_finite(*value));
         match (name.trim(), found, value) {
             (name, Some((operator, _)), Some(value)) if !name.is_empty() => {
-                Ok(Self { name: name.to_owned(), operator, value, text: text.trim().to_owned() })
+                Ok(Self { number: name.parse()?, operator, value, text: text.trim().to_owned() })
+            }
+            (name, Some((_, condition)), _)
+                if is_place(condition) && has_operator(condition) && !is_place(name) =>
+            {
+                Err(tr!(
+                    "a condition has no name in front of a place; write '{condition}'",
+                    condition = condition.trim()
+                ))
             }
             _ if has_another(&rest) => Err(tr!(
                 "expected one condition such as 'temp > 30'; --where may be repeated, and then all must hold"
@@ -158,17 +167,24 @@ impl FromStr for Condition {
 
 /// Returns whether another condition seems to follow the first one.
 fn has_another(text: &str) -> bool {
-    let follows = |and| text.split_once(and).is_some_and(|(_, next)| next.contains(['<', '>', '=', '!']));
+    let follows = |and| text.split_once(and).is_some_and(|(_, next)| has_operator(next));
     [",", "and", "&&"].into_iter().any(follows)
+}
+
+fn has_operator(text: &str) -> bool {
+    text.contains(['<', '>', '=', '!'])
 }
 
 #[cfg(test)]
 mod tests {
+    use udpchat_api::numbers::numbers;
+
     use super::*;
 
     #[test]
     fn conditions_compare_a_number_of_the_message() {
         let numbers = numbers("utf-8", "temp=31.5 acc.x=-2 t=20 t=35 t=25");
+        let content = Content { numbers, payload: &[0, 215, 3] };
         for (condition, expected) in [
             ("temp > 30", true),
             ("temp>31.5", false),
@@ -190,8 +206,13 @@ mod tests {
             // A missing number fulfils nothing.
             ("hum > 0", false),
             ("hum != 0", false),
+            ("@0:i16/10 > 20", true),
+            ("@0:i16/10 = 21.5", true),
+            ("＠0：ｉ16／10＞２０", true),
+            ("@-1:u8 != 3", false),
+            ("@2:u16 != 3", false),
         ] {
-            assert_eq!(condition.parse::<Condition>().unwrap().holds(&numbers), expected, "{condition}");
+            assert_eq!(condition.parse::<Condition>().unwrap().holds(&content), expected, "{condition}");
         }
         for text in
             ["", "temp", "temp >", "> 30", "temp > x", "temp >> 3", "temp ! 3", "temp > nan", "temp > inf"]
@@ -207,6 +228,19 @@ mod tests {
         ] {
             let why = text.parse::<Condition>().unwrap_err();
             assert_eq!(why.starts_with("expected one condition"), is_several, "{text}: {why}");
+        }
+        for (text, expected) in [
+            ("temp=@6:i16/10 > 20", "a condition has no name in front of a place; write '@6:i16/10 > 20'"),
+            (
+                "temp＝＠6：i16/10 ＞ 20",
+                "a condition has no name in front of a place; write '@6:i16/10 > 20'",
+            ),
+            ("temp = @6:i16", "expected a condition such as"),
+            ("@6:i16 = @8:i16 > 3", "expected a condition such as"),
+            ("@6:int > 20", "`int` is no type of a number"),
+        ] {
+            let why = text.parse::<Condition>().unwrap_err();
+            assert!(why.starts_with(expected), "{text}: {why}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The commands of `udpchatctl`, one file or folder each: arguments, help text, run and rendering together.
 //!
 //! Belongs here: the commands, and what several of them share (`condition`, `context`, `deliveries`, `filter`, `outcome`, `senders`, `pages`, `pipeline`,
-//! `ticks`, `unknown_numbers`). Does not belong here: the global flags and parsing (`cli`), the streams and how entries look (`output`).
+//! `ticks`, `unknown_numbers`, `wanted_number`). Does not belong here: the global flags and parsing (`cli`), the streams and how entries look (`output`).
 //! Only `cli` and the crate root may use this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`), and
 //! `consumers`, which sets read marks where `inbox` begins and as `ack` does.
 //!
@@ -38,6 +38,7 @@ mod ticks;
 mod unknown_numbers;
 pub(crate) mod version;
 pub(crate) mod wait;
+mod wanted_number;
 
 use clap::{Args as _, Subcommand};
 

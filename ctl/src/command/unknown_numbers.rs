@@ -1,51 +1,64 @@
-//! Numbers that a user has named and that no message has, such as a misspelt `{{tmp}}`.
+//! Numbers that a user asks for and that no message has, such as a misspelt `{{tmp}}`.
 
 use std::collections::BTreeSet;
 
-use udpchat_api::numbers::named;
 use udpchat_api::safe;
 use udpchat_locale::tr;
+
+use super::wanted_number::{Content, WantedNumber};
+use crate::output::counted;
 
 /// How many names of numbers are listed.
 const MAX_LISTED: usize = 10;
 
-/// The names that no message has had so far, and the names that messages have.
+/// The numbers that no message has had so far, and what messages have.
 #[derive(Debug, Default)]
 pub(super) struct UnknownNumbers {
-    unknown: Vec<String>,
+    unknown: Vec<WantedNumber>,
     known: BTreeSet<String>,
-    /// Whether there was a message.
-    any: bool,
+    /// The length of the longest message, in bytes; none without messages.
+    longest: Option<usize>,
 }
 
 impl UnknownNumbers {
-    /// Takes the names that the user has given.
-    pub(super) fn new(names: impl IntoIterator<Item = String>) -> Self {
-        Self { unknown: names.into_iter().collect(), known: BTreeSet::new(), any: false }
+    /// Takes the numbers that the user asks for.
+    pub(super) fn new(wanted: impl IntoIterator<Item = WantedNumber>) -> Self {
+        Self { unknown: wanted.into_iter().collect(), ..Self::default() }
     }
 
-    /// Returns whether each name was found. Then the numbers of further messages need not be looked at.
+    /// Returns whether each number was found. Then the numbers of further messages need not be looked at.
     pub(super) fn is_empty(&self) -> bool {
         self.unknown.is_empty()
     }
 
     /// Looks at the numbers of a message.
-    pub(super) fn see(&mut self, numbers: &[(String, f64)]) {
-        self.any = true;
-        self.unknown.retain(|name| named(numbers, name).next().is_none());
+    pub(super) fn see(&mut self, content: &Content<'_>) {
+        self.longest = self.longest.max(Some(content.payload.len()));
+        self.unknown.retain(|wanted| wanted.values(content).next().is_none());
         let room = MAX_LISTED.saturating_sub(self.known.len());
-        self.known.extend(numbers.iter().map(|(name, _)| name.clone()).take(room));
+        self.known.extend(content.numbers.iter().map(|(name, _)| name.clone()).take(room));
     }
 
-    /// Returns a name that no message has had, safe to show, if there were messages.
+    /// Returns what no message has had, safe to show, if there were messages.
     pub(super) fn missed(&self) -> Option<String> {
-        let name = self.unknown.first().filter(|_| self.any)?;
-        Some(safe::one_line(name).into_owned())
+        let wanted = self.unknown.first().filter(|_| self.longest.is_some())?;
+        Some(safe::one_line(wanted.heading()).into_owned())
     }
 
-    /// Returns a note, if messages had numbers and none of a given name.
+    /// Returns a note on a number that no message has had, with what messages have.
     pub(super) fn note(&self) -> Option<String> {
-        let name = safe::one_line(self.unknown.first()?);
+        self.unknown.iter().find_map(|wanted| match wanted {
+            WantedNumber::Named(name) => self.note_on_name(name),
+            WantedNumber::At { text, .. } => {
+                let bytes = counted(self.longest? as u64, "byte");
+                let place = safe::one_line(text);
+                Some(tr!("no message has a number at `{place}`; the longest has {bytes}", place, bytes))
+            }
+        })
+    }
+
+    fn note_on_name(&self, name: &str) -> Option<String> {
+        let name = safe::one_line(name);
         let known: Vec<_> = self.known.iter().map(|known| safe::one_line(known)).collect();
         let known = known.join(", ");
         (!known.is_empty()).then(|| tr!("no message has a number `{name}`; they have {known}", name, known))
@@ -58,13 +71,33 @@ mod tests {
 
     use super::*;
 
+    fn unknown(wanted: &[&str]) -> UnknownNumbers {
+        UnknownNumbers::new(wanted.iter().map(|wanted| wanted.parse().unwrap()))
+    }
+
+    fn content(text: &str) -> Content<'_> {
+        Content { numbers: numbers("utf-8", text), payload: text.as_bytes() }
+    }
+
     #[test]
     fn a_name_that_no_message_has_is_noted_with_those_they_have() {
-        let mut names = UnknownNumbers::new(["temp".to_owned(), "tmp".to_owned()]);
+        let mut names = unknown(&["temp", "tmp"]);
         assert_eq!(names.note(), None, "without messages, nothing is known");
-        names.see(&numbers("utf-8", "temp=21 hum=40"));
+        names.see(&content("temp=21 hum=40"));
         assert_eq!(names.note().as_deref(), Some("no message has a number `tmp`; they have hum, temp"));
-        names.see(&numbers("utf-8", "tmp=1"));
+        names.see(&content("tmp=1"));
         assert!(names.is_empty() && names.note().is_none());
+    }
+
+    #[test]
+    fn a_place_that_no_message_reaches_is_noted_with_the_longest() {
+        let mut places = unknown(&["nothing", "@0:u16", "t=@2:u16/10"]);
+        assert_eq!(places.note(), None);
+        places.see(&content("abc"));
+        places.see(&content("a"));
+        let note = "no message has a number at `@2:u16/10`; the longest has 3 bytes";
+        assert_eq!(places.note().as_deref(), Some(note));
+        places.see(&content("abcd"));
+        assert_eq!((places.note(), places.missed().as_deref()), (None, Some("nothing")));
     }
 }

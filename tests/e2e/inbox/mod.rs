@@ -11,6 +11,7 @@ mod durable;
 mod earlier_daemon;
 mod export;
 mod faults;
+mod frames;
 mod index;
 mod losses;
 mod migration;

@@ -7,11 +7,13 @@ use std::borrow::Cow;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use udpchat_api::numbers::numbers;
-use udpchat_api::safe;
+use udpchat_api::{Raw, safe};
 use udpchat_locale::tr;
 
 use crate::command::unknown_numbers::UnknownNumbers;
+use crate::command::wanted_number::{Content, WantedNumber, select};
 use crate::output::{counted, local_time, shown_number};
 
 /// The columns without `--fields`.
@@ -39,6 +41,9 @@ struct Row<'a> {
     encoding: &'a str,
     #[serde(borrow, default)]
     text: Cow<'a, str>,
+    /// The payload in base64.
+    #[serde(default)]
+    raw: &'a str,
     #[serde(default)]
     delivery: &'a str,
     /// Why the kernel refused to send the message.
@@ -69,8 +74,8 @@ impl Row<'_> {
 /// A table, and the counts of what is in it.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// The names of the numbers; without any, the table has the texts.
-    fields: Vec<String>,
+    /// The numbers; without any, the table has the texts.
+    fields: Vec<WantedNumber>,
     /// Which of them no message has had.
     unknown: UnknownNumbers,
     /// Whether texts are left as they are.
@@ -84,7 +89,7 @@ pub(super) struct Table {
 
 impl Table {
     /// Creates a table.
-    pub(super) fn new(fields: Vec<String>, raw: bool, zone: Option<TimeZone>) -> Self {
+    pub(super) fn new(fields: Vec<WantedNumber>, raw: bool, zone: Option<TimeZone>) -> Self {
         let unknown = UnknownNumbers::new(fields.iter().cloned());
         Self { fields, unknown, raw, zone, ..Self::default() }
     }
@@ -100,8 +105,15 @@ impl Table {
     pub(super) fn header(&self) -> Vec<u8> {
         let mut line = Vec::new();
         let columns = if self.fields.is_empty() { &COLUMNS[..] } else { &NUMBER_COLUMNS };
-        for column in columns.iter().copied().chain(self.fields.iter().map(String::as_str)) {
-            self.cell(column, &mut line);
+        columns.iter().for_each(|column| self.cell(column, &mut line));
+        for field in &self.fields {
+            match field {
+                // It is parsed, and executes nothing.
+                WantedNumber::At { text, name: None, .. } => {
+                    line.extend_from_slice(format!("{text},").as_bytes());
+                }
+                named => self.cell(named.heading(), &mut line),
+            }
         }
         end(&mut line);
         line
@@ -116,7 +128,7 @@ impl Table {
         match row.kind {
             "notice" => {}
             "message" if self.fields.is_empty() => self.add_text(&row, out),
-            "message" => self.add_numbers(&row, out),
+            "message" => self.add_numbers(&row, out)?,
             _ => self.gaps += 1,
         }
         Ok(())
@@ -139,24 +151,28 @@ impl Table {
     }
 
     /// Adds a row for each record: where a number occurs again, another one begins.
-    fn add_numbers(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+    fn add_numbers(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
         let mut values = vec![None; self.fields.len()];
         let before = self.rows;
-        let numbers = numbers(row.encoding, &row.text);
+        let is_payload_read = self.fields.iter().any(WantedNumber::is_at_place);
+        let payload =
+            if is_payload_read { Raw::deserialize(row.raw.into_deserializer())? } else { Raw::default() };
+        let content = Content { numbers: numbers(row.encoding, &row.text), payload: &payload.0 };
         if !self.unknown.is_empty() {
-            self.unknown.see(&numbers);
+            self.unknown.see(&content);
         }
-        for (name, value) in numbers {
-            let Some(place) = self.fields.iter().position(|field| *field == name) else { continue };
-            if values[place].is_some() {
+        let found: Vec<_> = select(&self.fields, &content).collect();
+        for (field, value) in found {
+            if values[field].is_some() {
                 self.add_record(row, &mut values, out);
             }
-            values[place] = Some(value);
+            values[field] = Some(value);
         }
         if values.iter().any(Option::is_some) {
             self.add_record(row, &mut values, out);
         }
         self.without += u64::from(self.rows == before);
+        Ok(())
     }
 
     fn add_record(&mut self, row: &Row<'_>, values: &mut [Option<f64>], out: &mut Vec<u8>) {
@@ -284,6 +300,10 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    fn wanted(fields: &[&str]) -> Vec<WantedNumber> {
+        fields.iter().map(|field| field.parse().unwrap()).collect()
+    }
+
     #[test]
     fn texts_are_quoted_where_they_must_be() {
         let mut table = Table::default();
@@ -345,7 +365,7 @@ mod tests {
 
     #[test]
     fn numbers_have_a_row_for_each_record() {
-        let mut table = Table::new(["temp", "hum"].map(str::to_owned).to_vec(), false, None);
+        let mut table = Table::new(wanted(&["temp", "hum"]), false, None);
         assert_eq!(table.header(), b"at,peer,name,temp,hum\r\n");
         let head = "2026-11-26T22:03:05.250000Z,10.0.0.7:4000,bob";
         for (text, expected) in [
@@ -359,13 +379,29 @@ mod tests {
         }
         assert_eq!(table.summary(), "5 lines; no line for 1 message without these fields");
         let bytes = br#"{"type":"message","id":9,"at":"2026-11-26T22:03:05.250000Z","encoding":"hex","text":"temp=1"}"#;
-        let mut of_bytes = Table::new(vec!["temp".to_owned()], false, None);
+        let mut of_bytes = Table::new(wanted(&["temp"]), false, None);
         of_bytes.add(bytes, &mut Vec::new()).unwrap();
         assert_eq!(of_bytes.summary(), "0 lines; no line for 1 message without these fields");
         let gap =
             br#"{"type":"gap","id":8,"at":"2026-11-26T22:03:05.250000Z","lost":3,"reason":"queue_full"}"#;
         table.add(gap, &mut Vec::new()).unwrap();
         assert_eq!(table.summary(), "5 lines; no line for 1 gap, nor for 1 message without these fields");
+    }
+
+    #[test]
+    fn a_place_is_in_the_first_record_of_its_message() {
+        let mut table = Table::new(wanted(&["-x=@0:i16", "@ 1 : u8 / 10", "temp", "@2:u8"]), false, None);
+        assert_eq!(table.header(), b"at,peer,name,'-x,@1:u8/10,temp,@2:u8\r\n");
+        let head = "2026-11-26T22:03:05.250000Z,10.0.0.7:4000,bob";
+        assert_eq!(rows(&mut table, "temp=1\ntemp=2"), format!("{head},255,25.5,1,\r\n{head},,,2,\r\n"));
+        assert_eq!(rows(&mut table, ""), format!("{head},255,25.5,,\r\n"));
+        let note = "no message has a number at `@2:u8`; the longest has 2 bytes";
+        assert_eq!(table.note_on_fields().as_deref(), Some(note));
+        // Bytes are read only where a place asks for them.
+        let broken =
+            br#"{"type":"message","id":9,"at":"2026-11-26T22:03:05.250000Z","text":"temp=1","raw":"?"}"#;
+        assert!(table.add(broken, &mut Vec::new()).is_err());
+        assert!(Table::new(wanted(&["temp"]), false, None).add(broken, &mut Vec::new()).is_ok());
     }
 
     /// Reads a line as spreadsheets do.

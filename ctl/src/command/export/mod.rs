@@ -19,6 +19,7 @@ use super::context::Context;
 use super::filter::{Filter, FilterArgs, KindArgs};
 use super::pages::Pages;
 use super::senders;
+use super::wanted_number::WantedNumber;
 use crate::connect::newest_id;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, Sink, counted};
@@ -33,7 +34,8 @@ counted on standard error.
 
 A table (csv) has the columns id, at, direction, peer, name, bytes, text, delivery (of sent messages: sent, answered, \
 bounced or not_sent) and error, which says why, or with --fields at, peer, name and these \
-numbers of received messages, as `inbox --where` finds them; where one occurs again in a message, another line begins. \
+numbers of received messages, as `inbox --where` finds them; where one occurs again in a message, another line begins. A \
+place in the bytes takes a name for its column in front: temp=@6:i16/10. \
 --direction out selects the numbers of sent messages, both those of all. Spreadsheets \
 execute a cell that begins with =, +, - or @: these get a `'` in front at the beginning of a text or a line, and behind a \
 semicolon or a tab. Control characters appear as \\u{..}. With --raw, texts stay as they are. Excel reads a table as UTF-8 \
@@ -47,6 +49,7 @@ Examples:
   udpchatctl export -o inbox.pcap
   udpchatctl export -o inbox.csv
   udpchatctl export --format csv --fields temp,hum --from sensor7 -S 1d
+  udpchatctl export --format csv --fields temp=@6:i16/10,@-2:u16le --from plc
   udpchatctl export --format pcap -n 1000 | tshark -r -";
 
 /// Write entries to a file or a pipe, all or a selection
@@ -60,7 +63,8 @@ pub(crate) struct ExportArgs {
     /// Write to FILE instead of standard output and replace it when the export is complete; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// With csv: the numbers with these names instead of the texts, for example temp,hum; a full-width comma separates, too
+    /// With csv: these numbers instead of the texts, for example temp,hum or, in the bytes, temp=@6:i16/10; a full-width comma
+    /// separates, too
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) fields: Vec<String>,
     /// With jsonl: notices too
@@ -124,7 +128,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         .of_kinds(&arguments.kinds)
         .of_conditions(&arguments.conditions);
     let has_notices = arguments.notices || arguments.kinds.name_notices();
-    let fields = names(&arguments.fields)?;
+    let fields = wanted(&arguments.fields)?;
     if !fields.is_empty() {
         // The table has no column for the direction.
         filter.direction.get_or_insert(DirectionFilter::In);
@@ -216,8 +220,8 @@ const OF_LINES: [&str; 4] = ["jsonl", "ndjson", "json", "log"];
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the names of `--fields`. Chinese keyboards make full-width commas.
-fn names(fields: &[String]) -> Result<Vec<String>> {
+/// Reads `--fields`. Chinese keyboards make full-width commas.
+fn wanted(fields: &[String]) -> Result<Vec<WantedNumber>> {
     let names = fields.iter().flat_map(|names| names.split('，')).map(|name| name.trim().to_owned());
     let names: Vec<String> = names.collect();
     if names.iter().any(String::is_empty) {
@@ -226,7 +230,7 @@ fn names(fields: &[String]) -> Result<Vec<String>> {
             CtlError::usage(message).hint(tr!("write the names with commas between them: `temp,hum`"))
         );
     }
-    Ok(names)
+    names.iter().map(|name| name.parse().map_err(CtlError::usage)).collect()
 }
 
 /// The format with its state.

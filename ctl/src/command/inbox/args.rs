@@ -46,7 +46,10 @@ count for -n as gaps do, and never as unread; --grep and --grep-hex select none.
 them, --delivery bounced the messages themselves that bounced. \
 Further lines of a message are indented, behind a bar. Control characters and invisible characters appear as \\u{..}. \
 --where compares numbers that a text has as name=value, name:value, JSON, columns (named 1, 2, ...), teleplot or NMEA; of \
-several with the same name one is enough, and a message without the number is not printed. With -F each message is one line; {{{{ is {{, and \\t is a tab.
+several with the same name one is enough, and a message without the number is not printed. In binary frames a place stands \
+for the name: @6:i16/10 is the number at byte 6 (the first byte is 0, the last one -1), signed, of 16 bits, divided by 10. The \
+types are u8 to u64, i8 to i64, f32 and f64; `le` behind it is for the least significant byte first; *0.1 multiplies. With -F \
+each message is one line; {{{{ is {{, and \\t is a tab.
 
 JSON has no notices unless --notices or --only notices is given: `type` is `notice`, and `notice` says which. \
 In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, times always have microseconds, and \
@@ -68,6 +71,7 @@ Examples:
   udpchatctl inbox --hex --grep-hex '01 e4 09'
   udpchatctl inbox --where 'temp > 30' --where 'hum < 20'
   udpchatctl inbox -f -F '{{time:%H:%M:%S}} {{name}} {{text}}'
+  udpchatctl inbox --where '@6:i16/10 > 20' -F '{{time}} {{@6:i16/10:.1}}'
   udpchatctl --json inbox -f --notices | jq 'select(.type == \"notice\")'
   udpchatctl --json inbox --consumer backup";
 
@@ -123,7 +127,7 @@ pub(crate) struct InboxArgs {
     #[arg(long)]
     pub(crate) hex: bool,
     /// Print each message as FORM, with {{id}}, {{time:%H:%M:%S}}, {{peer}}, {{name}}, {{text}}, {{hex}}, {{bytes}}, {{json}}
-    /// and numbers in the text by their names, such as {{temp}} and {{temp:.1}}
+    /// and numbers by their names or places, such as {{temp}}, {{temp:.1}} and {{@6:i16/10:.1}}
     #[arg(short = 'F', long = "form", value_name = "FORM", value_parser = Format::parse)]
     #[arg(conflicts_with_all = ["hex", "milliseconds"])]
     pub(crate) format: Option<Format>,

@@ -1,13 +1,13 @@
 //! Which entries `inbox` prints of those that the daemon selects, and how.
 
 use udpchat_api::Entry;
-use udpchat_api::numbers::numbers;
 use udpchat_locale::tr;
 
 use super::args::InboxArgs;
 use super::format::{FIELDS, Format};
 use crate::command::condition::Selection;
 use crate::command::unknown_numbers::UnknownNumbers;
+use crate::command::wanted_number::Content;
 use crate::error::{CtlError, Result};
 use crate::output::{Output, counted};
 
@@ -39,8 +39,8 @@ impl Form {
                     close = "}}"
                 )));
         }
-        let unknown = UnknownNumbers::new(format.iter().flat_map(Format::number_names));
-        let shown = format.as_ref().is_none_or(|format| format.shows(&[]));
+        let unknown = UnknownNumbers::new(format.iter().flat_map(Format::numbers));
+        let shown = format.as_ref().is_none_or(|format| format.shows(&Content::default()));
         let notices = format.is_none()
             && !conditions.are_given()
             && (arguments.notices || arguments.kinds.name_notices() || !output.is_json());
@@ -104,9 +104,9 @@ impl Form {
             (None, _) => output.entry(entry, self.hex),
             (Some(format), Entry::Message(message)) => {
                 if !(self.unknown.is_empty() && self.shown) {
-                    let numbers = numbers(&message.encoding, &message.text);
-                    self.unknown.see(&numbers);
-                    self.shown |= format.shows(&numbers);
+                    let content = Content::of(message);
+                    self.unknown.see(&content);
+                    self.shown |= format.shows(&content);
                 }
                 let line = format.line(message, output.zone());
                 output.text(&line)

@@ -2,10 +2,10 @@
 
 use jiff::tz::TimeZone;
 use udpchat_api::line::to_line;
-use udpchat_api::numbers::{named, numbers};
 use udpchat_api::{Entry, Message, safe};
 use udpchat_locale::tr;
 
+use crate::command::wanted_number::{Content, WantedNumber, is_place};
 use crate::output::shown_number;
 use crate::template::{Template, TimeForm, Width};
 
@@ -13,7 +13,7 @@ use crate::template::{Template, TimeForm, Width};
 const MAX_DIGITS: usize = 17;
 
 /// A field of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Field {
     Id(Width),
     Time(TimeForm),
@@ -25,12 +25,12 @@ enum Field {
     Hex,
     Bytes(Width),
     Json,
-    /// The first number of this name in the text, with this many digits behind the point.
-    Number(String, Option<usize>),
+    /// The first value of this number, with this many digits behind the point.
+    Number(WantedNumber, Option<usize>),
 }
 
 /// The form of a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Format {
     template: Template<Field>,
     has_numbers: bool,
@@ -54,25 +54,25 @@ impl Format {
         Ok(Self { template, has_numbers })
     }
 
-    /// Returns the names of the numbers.
-    pub(super) fn number_names(&self) -> impl Iterator<Item = String> {
+    /// Returns the numbers.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = WantedNumber> {
         self.template.fields().filter_map(|field| match field {
-            Field::Number(name, _) => Some(name.clone()),
+            Field::Number(number, _) => Some(number.clone()),
             _ => None,
         })
     }
 
-    /// Returns whether the line of a message with these numbers shows something of it.
-    pub(super) fn shows(&self, numbers: &[(String, f64)]) -> bool {
+    /// Returns whether the line of a message shows something of it.
+    pub(super) fn shows(&self, content: &Content<'_>) -> bool {
         self.template.fields().any(|field| match field {
-            Field::Number(name, _) => named(numbers, name).next().is_some(),
+            Field::Number(number, _) => number.values(content).next().is_some(),
             _ => true,
         })
     }
 
     /// Returns the line of a message, with its end. What others have sent is safe to show.
     pub(super) fn line(&self, message: &Message, zone: &TimeZone) -> String {
-        let numbers = if self.has_numbers { numbers(&message.encoding, &message.text) } else { Vec::new() };
+        let content = if self.has_numbers { Content::of(message) } else { Content::default() };
         let mut line = self.template.fill(|field, line| match field {
             Field::Id(width) => width.write(message.id, line),
             Field::Time(form) => form.write(message.at, zone, line),
@@ -88,7 +88,7 @@ impl Format {
                 let json = to_line(&Entry::Message(message.clone())).unwrap_or_default();
                 line.push_str(String::from_utf8_lossy(&json).trim_end_matches('\n'));
             }
-            Field::Number(name, digits) => match (named(&numbers, name).next(), digits) {
+            Field::Number(number, digits) => match (number.values(&content).next(), digits) {
                 (None, _) => {}
                 (Some(value), None) => line.push_str(&shown_number(value)),
                 (Some(value), Some(digits)) => line.push_str(&format!("{value:.digits$}")),
@@ -146,6 +146,17 @@ fn field(name: &str, form: &str) -> Result<Field, String> {
         "" => Ok(field),
         form => Err(tr!("`{name}` has no form such as `{form}`", name, form)),
     };
+    let number = |number: &str, form: &str| {
+        let digits = form.strip_prefix('.').and_then(|digits| digits.parse().ok());
+        match digits.filter(|digits| *digits <= MAX_DIGITS) {
+            None if !form.is_empty() => Err(tr!(
+                "invalid form `{form}` of the number `{name}`; write for example .2",
+                form,
+                name = number
+            )),
+            digits => Ok(Field::Number(number.parse()?, digits)),
+        }
+    };
     match name {
         "id" => Width::parse(form).map(Field::Id),
         "time" => TimeForm::parse(form).map(Field::Time),
@@ -162,11 +173,13 @@ fn field(name: &str, form: &str) -> Result<Field, String> {
         name if name.contains(['{', '}']) => {
             Err(tr!("`{name}` is no name of a field; write two braces before it and two behind it", name))
         }
-        name if form.is_empty() => Ok(Field::Number(name.to_owned(), None)),
-        name => match form.strip_prefix('.').and_then(|digits| digits.parse().ok()) {
-            Some(digits) if digits <= MAX_DIGITS => Ok(Field::Number(name.to_owned(), Some(digits))),
-            _ => Err(tr!("invalid form `{form}` of the number `{name}`; write for example .2", form, name)),
-        },
+        // The first colon is a part of the place.
+        name if is_place(name) => {
+            let (kind, form) = form.split_once([':', '：']).unwrap_or((form, ""));
+            let separator = if kind.is_empty() { "" } else { ":" };
+            number(&format!("{name}{separator}{kind}"), form)
+        }
+        name => number(name, form),
     }
 }
 
@@ -198,6 +211,8 @@ mod tests {
             (r"{{temp}}\t{{temp:.1}}\\{{no}};", "21.456\t21.5\\;"),
             ("{{hum}}", "4e20"),
             ("{{{{text}} {{id}}", "{{text}} 7"),
+            ("{{@0:u16}} {{@-1:i8}} {{@1:u8/2}} {{@1:u8/2:.0}} {{@2:u8}};", "255 -1 127.5 128 ;"),
+            ("{{＠0：ｕ16：.2}} {{ t=@1:u8 }}", "255.00 255"),
         ] {
             assert_eq!(line(format, &plain), format!("{expected}\n"), "{format}");
         }
@@ -222,7 +237,18 @@ mod tests {
         let error = |form| Format::parse(form).unwrap_err();
         assert!(error("张三").ends_with("`--from 张三` selects the messages of a peer"));
         assert_eq!(error("{time:%H} {text}"), "`{time:%H}` needs two braces: `{{time:%H}}`");
-        for wrong in ["{{}}", "{{text:4}}", "{{temp:4}}", "{{temp:.18}}", "{{time:%!}}", "{{id"] {
+        assert!(error("{{@6:u16:2}}").starts_with("invalid form `2` of the number `@6:u16`"));
+        assert!(error("{{@6}}").starts_with("`@6` has no type"));
+        for wrong in [
+            "{{}}",
+            "{{text:4}}",
+            "{{temp:4}}",
+            "{{temp:.18}}",
+            "{{time:%!}}",
+            "{{id",
+            "{{@x}}",
+            "{{@6:u16:.18}}",
+        ] {
             assert!(Format::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -13,7 +13,10 @@ const HELP: &str = "\
 Numbers are read from the text of received messages, line by line: name=value and name:value, JSON, columns of numbers \
 (named 1, 2, ...), teleplot (>name:time:value|g) and NMEA. 0x1F is 31. Times, dates, addresses and versions are no \
 numbers, nor is a whole number behind a name with a comma and a digit behind it (21,5). Each of several with the same name \
-is drawn. Messages that are shown as hex digits have no numbers. Without a FIELD, the first six that arrive are drawn. \
+is drawn. Messages that are shown as hex digits have no names of numbers. In binary frames a place stands for the name, with a \
+name for the legend in front if you like: temp=@6:i16/10 is the number at byte 6 (the first byte is 0, the last one -1), signed, \
+of 16 bits, divided by 10. The types are u8 to u64, i8 to i64, f32 and f64; `le` behind it is for the least significant byte \
+first; *0.1 multiplies. Without a FIELD, the first six numbers with names that arrive are drawn. \
 Several peers have a curve each. What exists since the time of -S comes first, then what arrives. A curve has \
 a break where nothing came for much longer than usual.
 
@@ -26,6 +29,7 @@ Examples:
   udpchatctl plot
   udpchatctl plot temp,hum --from sensor7 -S 10m
   udpchatctl plot temp -S 08:00 -U 09:00
+  udpchatctl plot temp=@6:i16/10,@-2:u16le --from plc
   udpchatctl --json plot temp | jq .value
   udpchatctl plot -S today | grep temp";
 
@@ -33,7 +37,8 @@ Examples:
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct PlotArgs {
-    /// The names of the numbers, for example temp, acc.x or 1; commas may stand between them [default: the first that arrive]
+    /// The names of the numbers, for example temp, acc.x or 1, or their places in the bytes, for example temp=@6:i16/10; commas
+    /// may stand between them [default: the first that arrive]
     #[arg(value_name = "FIELD")]
     pub(crate) fields: Vec<String>,
     /// Only messages from PEER: a peer's name, an address, a network or a host; may be repeated

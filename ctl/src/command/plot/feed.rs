@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use udpchat_api::call::{DirectionFilter, InboxParams, Order, SubscribeParams};
-use udpchat_api::numbers::numbers;
 use udpchat_api::{Client, ClientError, Entry, Message, Timestamp};
 
+use crate::command::unknown_numbers::UnknownNumbers;
+use crate::command::wanted_number::{Content, WantedNumber, select};
 use crate::connect;
 use crate::error::Result;
 
@@ -13,7 +14,7 @@ use crate::error::Result;
 const PAGE_ENTRIES: u32 = 1_000;
 
 /// The numbers of one message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sample {
     pub(super) id: u64,
     pub(super) at: Timestamp,
@@ -21,13 +22,24 @@ pub(super) struct Sample {
     pub(super) peer: String,
     /// The name of the peer, if it is configured.
     pub(super) name: Option<String>,
+    /// The wanted numbers, each with its heading.
     pub(super) numbers: Vec<(String, f64)>,
+    /// The names of those that are not wanted.
+    pub(super) others: Vec<String>,
+    /// The length of the message, in bytes.
+    pub(super) bytes: usize,
 }
 
 /// Which messages are read, and how far.
 pub(super) struct Feed {
     socket: Option<PathBuf>,
     from: Vec<String>,
+    /// The wanted numbers; without any, all that texts have.
+    fields: Vec<WantedNumber>,
+    /// Whether some of them are at places, so that a message without one shows how long it is.
+    has_places: bool,
+    /// Which of them no message has had.
+    unknown: UnknownNumbers,
     since: Option<Timestamp>,
     /// The time until which messages are read; none follows what arrives.
     until: Option<Timestamp>,
@@ -40,9 +52,22 @@ impl Feed {
     pub(super) fn new(
         socket: Option<PathBuf>,
         from: Vec<String>,
+        fields: Vec<WantedNumber>,
         (since, until): (Option<Timestamp>, Option<Timestamp>),
     ) -> Self {
-        Self { socket, from, since, until, cursor: None }
+        let unknown = UnknownNumbers::new(fields.iter().cloned());
+        let has_places = fields.iter().any(WantedNumber::is_at_place);
+        Self { socket, from, fields, has_places, unknown, since, until, cursor: None }
+    }
+
+    /// Returns whether the user has named numbers.
+    pub(super) fn has_fields(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
+    /// Returns a note on a number that no message has had so far.
+    pub(super) fn note(&self) -> Option<String> {
+        self.unknown.note()
     }
 
     /// Returns whether nothing comes after the history.
@@ -84,7 +109,7 @@ impl Feed {
         if !answer.more {
             self.since = None;
         }
-        Ok(Some(answer.entries.into_iter().filter_map(sample).collect()))
+        Ok(Some(answer.entries.into_iter().filter_map(|entry| self.sample(entry)).collect()))
     }
 
     /// Subscribes to what comes after that.
@@ -98,12 +123,12 @@ impl Feed {
         Ok(client.call(&subscription).await.map(drop)?)
     }
 
-    /// Returns the next message that has numbers.
+    /// Returns the next message of which the plot shows something.
     pub(super) async fn next(&mut self, client: &mut Client) -> Result<Sample> {
         loop {
             let entry = client.next_entry().await?.ok_or(ClientError::Closed)?;
             self.cursor = Some(entry.id());
-            if let Some(sample) = sample(entry) {
+            if let Some(sample) = self.sample(entry) {
                 return Ok(sample);
             }
         }
@@ -113,10 +138,28 @@ impl Feed {
         let newest = InboxParams { order: Some(Order::Desc), limit: Some(1), ..InboxParams::default() };
         Ok(client.call(&newest).await?.entries.first().map_or(0, Entry::id))
     }
-}
 
-fn sample(entry: Entry) -> Option<Sample> {
-    let Entry::Message(Message { id, at, peer, name, encoding, text, .. }) = entry else { return None };
-    let numbers = numbers(&encoding, &text);
-    (!numbers.is_empty()).then(|| Sample { id, at, peer: peer.to_string(), name, numbers })
+    /// Returns the numbers of a message; none if the plot shows nothing of them.
+    fn sample(&mut self, entry: Entry) -> Option<Sample> {
+        let Entry::Message(message) = entry else { return None };
+        let content = Content::of(&message);
+        if !self.unknown.is_empty() {
+            self.unknown.see(&content);
+        }
+        let selected = select(&self.fields, &content);
+        let selected: Vec<_> =
+            selected.map(|(field, value)| (self.fields[field].heading().to_owned(), value)).collect();
+        let (numbers, others) = match self.fields.is_empty() {
+            true => (content.numbers, Vec::new()),
+            false => (selected, self.names_of_others(content.numbers)),
+        };
+        let Message { id, at, peer, name, bytes, .. } = message;
+        let is_shown = !(numbers.is_empty() && others.is_empty()) || self.has_places;
+        is_shown.then(|| Sample { id, at, peer: peer.to_string(), name, numbers, others, bytes })
+    }
+
+    fn names_of_others(&self, numbers: Vec<(String, f64)>) -> Vec<String> {
+        let names = numbers.into_iter().map(|(name, _)| name);
+        names.filter(|name| !self.fields.iter().any(|field| field.is_named(name))).collect()
+    }
 }

@@ -8,7 +8,6 @@ use udpchat_api::{Client, safe};
 use udpchat_locale::tr;
 
 use super::feed::{Feed, Sample};
-use crate::command::unknown_numbers::UnknownNumbers;
 use crate::error::Result;
 use crate::output::{Output, READER_CHECK, shown_number};
 
@@ -26,20 +25,13 @@ struct Number<'a> {
 
 /// Prints until the end of the period or, if it has none, until the command is interrupted, no program reads the output any more,
 /// or the daemon ends.
-pub(super) async fn run(
-    output: &mut Output,
-    mut feed: Feed,
-    mut client: Client,
-    fields: &[String],
-) -> Result<()> {
-    let mut unknown = UnknownNumbers::new(fields.iter().cloned());
+pub(super) async fn run(output: &mut Output, mut feed: Feed, mut client: Client) -> Result<()> {
     while let Some(page) = feed.history(&mut client).await? {
-        page.iter().for_each(|sample| unknown.see(&sample.numbers));
-        page.iter().try_for_each(|sample| print(output, sample, fields))?;
+        page.iter().try_for_each(|sample| print(output, sample))?;
         output.flush()?;
         output.check_reader()?;
     }
-    if let Some(note) = unknown.note() {
+    if let Some(note) = feed.note() {
         output.note(&note);
     }
     if feed.has_end() {
@@ -51,13 +43,13 @@ pub(super) async fn run(
     feed.follow(&mut client).await?;
     loop {
         let sample = next(&mut feed, &mut client, output).await?;
-        print(output, &sample, fields)?;
+        print(output, &sample)?;
         output.flush()?;
         output.check_reader()?;
     }
 }
 
-/// Returns the next message that has numbers.
+/// Returns the next message of which the plot shows something.
 async fn next(feed: &mut Feed, client: &mut Client, output: &Output) -> Result<Sample> {
     // One future for all checks: reading is never cancelled halfway.
     let mut next = pin!(feed.next(client));
@@ -69,10 +61,10 @@ async fn next(feed: &mut Feed, client: &mut Client, output: &Output) -> Result<S
     }
 }
 
-fn print(output: &mut Output, sample: &Sample, fields: &[String]) -> Result<()> {
-    let Sample { id, at, peer, name, numbers } = sample;
+fn print(output: &mut Output, sample: &Sample) -> Result<()> {
+    let Sample { id, at, peer, name, numbers, .. } = sample;
     let at = format!("{at:.6}");
-    for (field, value) in numbers.iter().filter(|(name, _)| fields.is_empty() || fields.contains(name)) {
+    for (field, value) in numbers {
         if output.is_json() {
             let (id, at, name) = (*id, at.clone(), name.as_deref());
             output.json(&Number { id, at, peer, name, field, value: *value })?;

@@ -21,6 +21,7 @@ use self::feed::Feed;
 use self::period::Period;
 use super::context::Context;
 use super::senders;
+use super::wanted_number::WantedNumber;
 use crate::connect::check_read_permission;
 use crate::error::{CtlError, Result};
 use crate::terminal;
@@ -33,20 +34,20 @@ pub(crate) async fn run(context: Context<'_>, arguments: &PlotArgs) -> Result<()
             .hint(tr!("`udpchatctl plot | cat` prints the numbers")));
     }
     let period = Period::of(arguments, is_screen, &crate::time::now())?;
+    let fields = fields(&arguments.fields)?;
     let mut client = context.connect().await?;
     check_read_permission(&mut client).await?;
     let mut from = arguments.from.clone();
     senders::resolve(&mut client, &mut from).await?;
-    let feed = Feed::new(context.socket.clone(), from, (period.since, period.until));
-    let fields = fields(&arguments.fields);
+    let feed = Feed::new(context.socket.clone(), from, fields, (period.since, period.until));
     match is_screen {
-        true => screen::run(context.output, feed, client, fields, &period).await,
-        false => lines::run(context.output, feed, client, &fields).await,
+        true => screen::run(context.output, feed, client, &period).await,
+        false => lines::run(context.output, feed, client).await,
     }
 }
 
-/// Returns the names, between which commas may stand, also those of Chinese keyboards.
-fn fields(arguments: &[String]) -> Vec<String> {
+/// Returns the numbers, between which commas may stand, also those of Chinese keyboards.
+fn fields(arguments: &[String]) -> Result<Vec<WantedNumber>> {
     let names = arguments.iter().flat_map(|names| names.split([',', '，'])).map(str::trim);
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    names.filter(|name| !name.is_empty()).map(|name| name.parse().map_err(CtlError::usage)).collect()
 }

@@ -30,15 +30,9 @@ const TICK: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Plots until the user or a signal ends it.
-pub(super) async fn run(
-    output: &Output,
-    feed: Feed,
-    client: Client,
-    fields: Vec<String>,
-    period: &Period,
-) -> Result<()> {
+pub(super) async fn run(output: &Output, feed: Feed, client: Client, period: &Period) -> Result<()> {
     let mut plot = Plot {
-        curves: Curves::new(fields),
+        curves: Curves::new(feed.has_fields()),
         span: period.span,
         held_at: None,
         ends_at: period.until.map(Timestamp::as_microsecond),
@@ -253,7 +247,7 @@ mod tests {
         let daemon = std::thread::spawn(move || answer(&listener));
         let client = Client::connect(&socket).await.unwrap();
         let period = (Some(Timestamp::UNIX_EPOCH), Some(Timestamp::now()));
-        let (open, mut updates) = start(Feed::new(None, Vec::new(), period), client);
+        let (open, mut updates) = start(Feed::new(None, Vec::new(), Vec::new(), period), client);
         drop(open);
         // The channel ends with the only task, which reads.
         while let Some(update) = updates.recv().await {
@@ -265,7 +259,7 @@ mod tests {
     fn plot() -> Plot {
         let theme = Theme { has_colour: false, zone: jiff::tz::TimeZone::UTC, marks: Marks::Ascii };
         let span = Duration::from_secs(60);
-        Plot { curves: Curves::new(Vec::new()), span, held_at: None, ends_at: None, problem: None, theme }
+        Plot { curves: Curves::default(), span, held_at: None, ends_at: None, problem: None, theme }
     }
 
     #[test]
@@ -292,7 +286,7 @@ mod tests {
         // Without a curve nothing is hidden.
         assert_eq!((plot.press('1'), plot.press('x')), (Reaction::Ignored, Reaction::Ignored));
         let numbers = vec![("t".to_owned(), 1.0)];
-        let sample = Sample { id: 1, at: Timestamp::now(), peer: "a".to_owned(), name: None, numbers };
+        let sample = Sample { at: Timestamp::now(), peer: "a".to_owned(), numbers, ..Sample::default() };
         assert_eq!(plot.update(Update::Samples(vec![sample])).unwrap(), Redraw::Background);
         assert_eq!(plot.press('1'), Reaction::Changed);
         assert!(plot.curves.list[0].is_hidden);

@@ -140,32 +140,31 @@ impl Curve {
 /// The curves of a plot.
 #[derive(Debug, Default)]
 pub(super) struct Curves {
-    /// The names of the wanted numbers; without any, the first ones.
-    wanted: Vec<String>,
+    /// Whether the user has named numbers.
+    has_fields: bool,
     pub(super) list: Vec<Curve>,
     /// When the last number came for which there was no curve, in microseconds since 1970.
     left_out_at: Option<i64>,
     /// The names of some numbers that are not wanted, displayable on a screen.
     others: BTreeSet<String>,
+    /// The length of the longest message, in bytes.
+    longest: usize,
 }
 
 impl Curves {
     /// Creates an empty plot.
-    pub(super) fn new(wanted: Vec<String>) -> Self {
-        Self { wanted, ..Self::default() }
+    pub(super) fn new(has_fields: bool) -> Self {
+        Self { has_fields, ..Self::default() }
     }
 
     /// Adds the numbers of a message. A new curve may replace one whose values are all from before the visible span.
     pub(super) fn add(&mut self, sample: &Sample, visible_from: i64) {
         let at = sample.at.as_microsecond();
         let peer = display_line(sample.name.as_deref().unwrap_or(&sample.peer));
+        self.longest = self.longest.max(sample.bytes);
+        let room = MAX_OTHERS.saturating_sub(self.others.len());
+        self.others.extend(sample.others.iter().take(room).map(|name| display_line(name).into_owned()));
         for (name, value) in &sample.numbers {
-            if !(self.wanted.is_empty() || self.wanted.contains(name)) {
-                if self.others.len() < MAX_OTHERS {
-                    self.others.insert(display_line(name).into_owned());
-                }
-                continue;
-            }
             let field = display_line(name);
             let known = self.list.iter().position(|curve| curve.field == field && curve.peer == peer);
             let place = match known {
@@ -203,9 +202,14 @@ impl Curves {
         self.others.iter().map(String::as_str).collect()
     }
 
-    /// Returns whether names of numbers are given.
+    /// Returns the length of the longest message, in bytes.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// Returns whether the user has named numbers.
     pub(super) fn has_fields(&self) -> bool {
-        !self.wanted.is_empty()
+        self.has_fields
     }
 
     /// Returns whether all curves are of one peer.
@@ -221,12 +225,12 @@ mod tests {
     fn sample(at: i64, peer: &str, numbers: &[(&str, f64)]) -> Sample {
         let at = udpchat_api::Timestamp::from_microsecond(at).unwrap();
         let numbers = numbers.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        Sample { id: 1, at, peer: peer.to_owned(), name: None, numbers }
+        Sample { at, peer: peer.to_owned(), numbers, ..Sample::default() }
     }
 
     #[test]
     fn each_peer_and_field_has_a_curve_up_to_a_limit() {
-        let mut curves = Curves::new(Vec::new());
+        let mut curves = Curves::default();
         for peer in ["a", "b", "c", "d\u{1b}"] {
             curves.add(&sample(1, peer, &[("x", 1.0), ("y\n", 2.0)]), 0);
         }
@@ -234,19 +238,19 @@ mod tests {
             curves.list.iter().map(|curve| format!("{} {}", curve.peer, curve.field)).collect();
         assert_eq!(names, ["a x", "a y\\u{a}", "b x", "b y\\u{a}", "c x", "c y\\u{a}"]);
         // On a screen a single joiner would move the rest of the line.
-        let mut joined = Curves::new(Vec::new());
+        let mut joined = Curves::default();
         joined.add(&sample(1, "a\u{200d}b", &[("\u{301}x", 1.0)]), 0);
         assert_eq!((&*joined.list[0].peer, &*joined.list[0].field), (r"a\u{200d}b", "\u{25cc}\u{301}x"));
         assert!(curves.has_more(0) && !curves.has_more(2) && !curves.is_of_one_peer());
-        let mut wanted = Curves::new(vec!["x".to_owned()]);
-        wanted.add(&sample(1, "a", &[("x", 1.0), ("y", 2.0)]), 0);
+        let mut wanted = Curves::new(true);
+        wanted.add(&sample(1, "a", &[("x", 1.0)]), 0);
         assert!(wanted.list.len() == 1 && !wanted.has_more(0) && wanted.is_of_one_peer());
         assert!(wanted.has_fields() && !curves.has_fields());
     }
 
     #[test]
     fn a_new_curve_replaces_one_out_of_view() {
-        let mut curves = Curves::new(Vec::new());
+        let mut curves = Curves::default();
         let names = |curves: &Curves| curves.list.iter().map(|curve| curve.peer.clone()).collect::<String>();
         for (at, peer) in (1..).zip(["b", "a", "c", "d", "e", "f"]) {
             curves.add(&sample(at, peer, &[("x", 1.0)]), 0);

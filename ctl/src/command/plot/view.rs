@@ -13,6 +13,7 @@ use super::canvas::{Canvas, Marks};
 use super::head::head;
 use super::scene::{NUMBER_COLUMNS, Range, Scene, TIME_ROWS, Theme, short};
 use super::series::Curve;
+use crate::output::counted;
 
 /// The columns of a label of the value axis, and between two labels of the time axis.
 const LABEL_COLUMNS: u16 = 10;
@@ -53,6 +54,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
         let text = match (scene.curves.list.is_empty(), scene.curves.others()) {
             (true, others) if !others.is_empty() => {
                 Cow::Owned(tr!("no such number yet; messages have {names}", names = others.join(", ")))
+            }
+            (true, _) if scene.curves.longest() > 0 => {
+                let bytes = counted(scene.curves.longest() as u64, "byte");
+                Cow::Owned(tr!("no such number yet; the longest message has {bytes}", bytes))
             }
             (true, _) => Cow::Borrowed(tr!("no numbers yet")),
             (false, _) => Cow::Borrowed(tr!("nothing in this span")),
@@ -178,12 +183,12 @@ mod tests {
     const MINUTE: i64 = 60_000_000;
 
     fn curves(peers: &[&str], value: impl Fn(i64) -> f64) -> Curves {
-        let mut curves = Curves::new(Vec::new());
+        let mut curves = Curves::default();
         for second in 0..=60 {
             for peer in peers {
                 let at = Timestamp::from_microsecond(second * 1_000_000).unwrap();
                 let numbers = vec![("temp".to_owned(), value(second)), ("hum\u{1b}".to_owned(), 40.0)];
-                curves.add(&Sample { id: 1, at, peer: (*peer).to_owned(), name: None, numbers }, 0);
+                curves.add(&Sample { at, peer: (*peer).to_owned(), numbers, ..Sample::default() }, 0);
             }
         }
         curves
@@ -241,11 +246,11 @@ mod tests {
     #[test]
     fn a_curve_has_a_break_where_its_board_slept() {
         let awake = |second: i64| !(20..40).contains(&second);
-        let mut slept = Curves::new(Vec::new());
+        let mut slept = Curves::default();
         for second in (0..=60).filter(|second| awake(*second)) {
             let at = Timestamp::from_microsecond(second * 1_000_000).unwrap();
             let numbers = vec![("temp".to_owned(), second as f64)];
-            slept.add(&Sample { id: 1, at, peer: "sensor7".to_owned(), name: None, numbers }, 0);
+            slept.add(&Sample { at, peer: "sensor7".to_owned(), numbers, ..Sample::default() }, 0);
         }
         // Each column is about a second.
         let columns = |curves: &Curves| {
@@ -261,11 +266,11 @@ mod tests {
         assert!(drawn_columns[22..38].iter().all(|column| !column), "{drawn_columns:?}");
         assert!(drawn_columns[..19].iter().chain(&drawn_columns[42..60]).all(|column| *column));
         // Where nothing is usual, two values are joined.
-        let mut two = Curves::new(Vec::new());
+        let mut two = Curves::default();
         for second in [5, 55] {
             let at = Timestamp::from_microsecond(second * 1_000_000).unwrap();
             let numbers = vec![("temp".to_owned(), second as f64)];
-            two.add(&Sample { id: 1, at, peer: "sensor7".to_owned(), name: None, numbers }, 0);
+            two.add(&Sample { at, peer: "sensor7".to_owned(), numbers, ..Sample::default() }, 0);
         }
         assert!(columns(&two)[6..54].iter().all(|column| *column));
     }
@@ -275,7 +280,7 @@ mod tests {
         let mut curves = curves(&["sensor7"], |second| second as f64);
         let at = Timestamp::from_microsecond(MINUTE + 10_000_000).unwrap();
         let numbers = vec![("temp".to_owned(), 99.0)];
-        curves.add(&Sample { id: 1, at, peer: "sensor7".to_owned(), name: None, numbers }, 0);
+        curves.add(&Sample { at, peer: "sensor7".to_owned(), numbers, ..Sample::default() }, 0);
         let screen = drawn(&curves, Marks::Ascii, (60, 14));
         assert!(screen[0].contains("1:temp 60 [0 60]"), "{screen:#?}");
     }
@@ -290,12 +295,15 @@ mod tests {
             );
             assert!(screen[0].contains("a temp"), "{value}: {screen:#?}");
         }
-        let mut others = Curves::new(vec!["tmp".to_owned()]);
-        let numbers = vec![("temp".to_owned(), 1.0)];
-        let (peer, at) = ("a".to_owned(), Timestamp::UNIX_EPOCH);
-        others.add(&Sample { id: 1, at, peer, name: None, numbers }, 0);
-        let screen = drawn(&others, Marks::Braille, (80, 24));
-        assert!(screen.iter().any(|line| line.contains("messages have temp")), "{screen:#?}");
+        for (others, bytes, expected) in [
+            (vec!["temp".to_owned()], 6, "messages have temp"),
+            (Vec::new(), 8, "no such number yet; the longest message has 8 bytes"),
+        ] {
+            let mut curves = Curves::new(true);
+            curves.add(&Sample { others, bytes, ..Sample::default() }, 0);
+            let screen = drawn(&curves, Marks::Braille, (80, 24));
+            assert!(screen.iter().any(|line| line.contains(expected)), "{screen:#?}");
+        }
         let screen = drawn(&Curves::default(), Marks::Braille, (80, 24));
         assert!(screen.iter().any(|line| line.contains("no numbers yet")), "{screen:#?}");
     }
@@ -320,12 +328,11 @@ mod tests {
 
     #[test]
     fn a_small_screen_has_short_legends_above_a_plot() {
-        let mut curves = Curves::new(Vec::new());
+        let mut curves = Curves::default();
         let long = "a_field_with_a_name_that_is_longer_than_forty_columns";
         let numbers = [("temp", 20.5), (long, 1234.5), ("a_second_long_name_of_a_field", 7.0), ("hum", 40.0)];
         let numbers = numbers.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let sample =
-            Sample { id: 1, at: Timestamp::UNIX_EPOCH, peer: "sensor7".to_owned(), name: None, numbers };
+        let sample = Sample { peer: "sensor7".to_owned(), numbers, ..Sample::default() };
         curves.add(&sample, 0);
         let screen = drawn(&curves, Marks::Ascii, (80, 24));
         assert_eq!(screen[0], " sensor7  1m  1:temp 20.5 [20.5 20.5]", "{screen:#?}");

@@ -54,11 +54,6 @@ fn numbers_in(text: &str) -> Vec<(String, f64)> {
     found.0
 }
 
-/// Returns the numbers of this name, in their order.
-pub fn named<'a>(numbers: &'a [(String, f64)], name: &'a str) -> impl Iterator<Item = f64> + 'a {
-    numbers.iter().filter(move |(known, _)| known == name).map(|(_, value)| *value)
-}
-
 /// The numbers found so far.
 struct Found(Vec<(String, f64)>);
 
