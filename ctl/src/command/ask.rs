@@ -84,7 +84,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let (mut client, output, payload) = send::prepare(context, &reading).await?;
     // Before anything is sent: without this role its answer could not be read.
     check_read_permission(&mut client).await?;
-    let payload = arguments.form.of_one(&mut client, &arguments.to, &arguments.message, payload).await?;
+    let payload =
+        arguments.form.of_one((&mut client, output), &arguments.to, &arguments.message, payload).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
     let question = send::params(&target, &arguments.message, payload);
     let sent = client.call(&question).await.map_err(CtlError::of_send)?;

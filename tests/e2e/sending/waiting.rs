@@ -143,13 +143,26 @@ fn wait_ends_with_a_notice() {
 
 #[test]
 fn bytes_that_are_written_as_text_are_noticed() {
-    let daemon = Daemon::start();
+    let peer = Peer::new();
+    let daemon = Daemon::start_with(
+        &format!("peers.plc = {{ address = \"{}\", encoding = \"hex\" }}", peer.name()),
+        &[],
+    );
     let to = Peer::new().name();
     let note = "note: the text itself is sent, with its checksum; --hex sends the bytes\n";
     let sent = |args: &[&str]| daemon.ctl(&[&["send", &to][..], args].concat()).stderr;
     assert_eq!(sent(&["01 03 00 0a", "--append", "crc16-modbus"]), note);
     assert_eq!(sent(&["01 03 00 0a", "--append", "nmea"]), "");
     assert_eq!(sent(&["01 03 00 0a", "--hex", "--append", "crc16-modbus"]), "");
+    let crc = ["01 03 00 0a", "--append", "crc16-modbus"];
+    // Text for this peer is its bytes as digits.
+    assert_eq!(daemon.ctl(&[&["send", "plc"], &crc[..]].concat()).stderr, "");
+    let mixed = format!("plc,{to}");
+    assert_eq!(daemon.ctl(&[&["send", &mixed], &crc[..]].concat()).stderr, note);
+    assert_eq!(daemon.ctl(&[&["send", "plc", "-e", "ascii"], &crc[..]].concat()).stderr, note);
+    let asked = daemon.ctl(&[&["ask", "plc", "--timeout", "1ms"], &crc[..]].concat());
+    assert!(asked.code == Some(4) && !asked.stderr.contains("the text itself"), "{asked:?}");
+    assert_eq!(peer.receive().0.len(), 6, "four bytes and their checksum");
 }
 
 #[test]

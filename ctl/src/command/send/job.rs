@@ -124,6 +124,8 @@ impl Job {
             for destination in &self.destinations {
                 self.form.check_encoding(&self.message, destination.encoding.as_deref())?;
             }
+            let encodings = self.destinations.iter().map(|destination| destination.encoding.as_deref());
+            self.form.note_digits(output, &self.message, encodings);
         }
         let is_alone = self.destinations.len() == 1 && !self.is_lines && many.every.is_none();
         if let Some(every) = many.every.filter(|_| output.is_watched()) {
