@@ -30,7 +30,9 @@ impl Settings {
     pub fn doubts(&self) -> Vec<String> {
         let denied = some_of(self.denied_with_silent_after().map(PeerName::as_str));
         let denied = denied.map(|names| {
-            format!("the access list denies peers with `silent_after`, so their silence is not noticed: {names}")
+            format!(
+                "the access list denies peers with `silent_after`, so their silence is not noticed: {names}"
+            )
         });
         let lists = [("access.allow", &self.access.allow), ("access.deny", &self.access.deny)];
         let broad = lists.into_iter().flat_map(|(key, networks)| {
@@ -73,7 +75,8 @@ mod tests {
     fn a_network_with_host_bits_is_a_doubt() {
         let mut settings = Settings::default_in("/");
         assert!(settings.doubts().is_empty());
-        settings.access.deny.value = ["10.0.0.0/8", "10.50.0.1", "10.50.0.1/24", "::1"].map(|one| one.parse().unwrap()).into();
+        settings.access.deny.value =
+            ["10.0.0.0/8", "10.50.0.1", "10.50.0.1/24", "::1"].map(|one| one.parse().unwrap()).into();
         assert_eq!(
             settings.doubts(),
             ["`access.deny`: 10.50.0.1/24 is all of 10.50.0.0/24; one address is written without the prefix"]

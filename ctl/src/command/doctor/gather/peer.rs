@@ -48,7 +48,7 @@ pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFa
     let asked = [if has_port { address.to_string() } else { host.clone() }];
     found.last_sent = last(client, &asked, DirectionFilter::Out).await;
     found.last_heard = last(client, &asked, DirectionFilter::In).await;
-    if has_port && !matches!(found.last_heard, Newest::Message(_) | Newest::Unknown(_)) {
+    if has_port && !matches!(found.last_heard, Newest::Unknown(_)) {
         found.last_of_host = last(client, &[host], DirectionFilter::In).await;
     }
     found
