@@ -26,11 +26,37 @@ impl Settings {
         })
     }
 
+    /// Describes what is valid and probably not meant, a sentence each.
+    pub fn doubts(&self) -> Vec<String> {
+        let denied = some_of(self.denied_with_silent_after().map(PeerName::as_str));
+        let denied = denied.map(|names| {
+            format!(
+                "the access list denies peers with `silent_after`, so their silence is not noticed: {names}"
+            )
+        });
+        let lists = [("access.allow", &self.access.allow), ("access.deny", &self.access.deny)];
+        let broad = lists.into_iter().flat_map(|(key, networks)| {
+            let broad = networks.iter().find_map(|network| Some((network, network.with_host_bits()?)));
+            broad.map(|(network, written)| {
+                format!("`{key}`: {written} is all of {network}; one address is written without the prefix")
+            })
+        });
+        denied.into_iter().chain(broad).collect()
+    }
+
     /// Returns the names of the peers with `silent_after` whose address the access list denies.
-    pub fn denied_with_silent_after(&self) -> impl Iterator<Item = &PeerName> {
+    fn denied_with_silent_after(&self) -> impl Iterator<Item = &PeerName> {
         let is_denied = |peer: &Peer| peer.silent_after.is_some() && !self.access.allows(peer.address.ip());
         self.peers.iter().filter(move |(_, peer)| is_denied(peer)).map(|(name, _)| name)
     }
+}
+
+/// Joins names, of many only the first ones; none without a name.
+fn some_of<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<String> {
+    const MAX_NAMES: usize = 10;
+    let shown = names.by_ref().take(MAX_NAMES).collect::<Vec<_>>().join(", ");
+    let more = if names.next().is_some() { ", …" } else { "" };
+    (!shown.is_empty()).then(|| shown + more)
 }
 
 #[cfg(test)]
@@ -43,6 +69,18 @@ mod tests {
         let mut access = Settings::default_in("/").access;
         (access.allow, access.deny) = (parse(allow), parse(deny));
         access.allows(ip.parse().unwrap())
+    }
+
+    #[test]
+    fn a_network_with_host_bits_is_a_doubt() {
+        let mut settings = Settings::default_in("/");
+        assert!(settings.doubts().is_empty());
+        settings.access.deny.value =
+            ["10.0.0.0/8", "10.50.0.1", "10.50.0.1/24", "::1"].map(|one| one.parse().unwrap()).into();
+        assert_eq!(
+            settings.doubts(),
+            ["`access.deny`: 10.50.0.1/24 is all of 10.50.0.0/24; one address is written without the prefix"]
+        );
     }
 
     #[test]

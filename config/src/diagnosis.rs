@@ -6,7 +6,7 @@ use std::path::Path;
 use unicode_width::UnicodeWidthChar;
 
 use crate::ConfigError;
-use crate::value::{Mistake, toml_key};
+use crate::value::{Mistake, quoted, toml_key};
 
 impl ConfigError {
     /// Makes the error of a mistake in the text of a file.
@@ -94,7 +94,10 @@ fn visible(character: char) -> char {
 
 fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
     if message.starts_with("duplicate key") {
-        return "a key can be set once in a file; keep one of them".to_owned();
+        return match first_of_duplicate(text, span) {
+            Some((what, line)) => format!("{} is in line {line} already; keep one of them", quoted(&what)),
+            None => "a key can be set once in a file; keep one of them".to_owned(),
+        };
     }
     let line = text[line_range(text, span.start)].trim();
     // A line that cannot be printed as it is, is no proposal.
@@ -112,6 +115,33 @@ fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
         return format!("put names with other characters than A-Z, a-z, 0-9, - and _ in quotes: {example}");
     }
     "a line is a [table], or a key = value where text is in quotes: max_size = \"4GiB\"".to_owned()
+}
+
+/// Finds the first of two equal tables or keys, of which the second one is at `span`: what it is, and its line. None if it is written
+/// in another way.
+fn first_of_duplicate(text: &str, span: &Range<usize>) -> Option<(String, u32)> {
+    let second = line_range(text, span.start);
+    let is_table = text[second.clone()].trim_start().starts_with('[');
+    let what = match is_table {
+        true => text[second.clone()].split_inclusive(']').next()?.trim(),
+        false => text.get(span.clone())?.trim(),
+    };
+    let is_it = |line: &str| match is_table {
+        true => line.starts_with(what),
+        false => line.strip_prefix(what).is_some_and(|rest| rest.trim_start().starts_with('=')),
+    };
+    let (mut start, mut found) = (0, None);
+    for line in text[..second.start].split_inclusive('\n') {
+        let trimmed = line.trim();
+        if !is_table && trimmed.starts_with('[') {
+            // A key of another table.
+            found = None;
+        } else if found.is_none() && is_it(trimmed) {
+            found = Some(start);
+        }
+        start += line.len();
+    }
+    Some((what.to_owned(), line_of(text, found?)))
 }
 
 /// Returns the first full-width sign that stands for one of TOML, and the line with all of them replaced; none if there is none, or if

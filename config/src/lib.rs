@@ -43,7 +43,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use file_hint::{Need, access_hint, file_hint, size_limit, size_limit_hint, unsafe_hint, word};
 pub use flags::{Flags, Overrides};
 pub use owner::{interface_decides, owner};
-pub use paths::{Environment, control_socket_candidates};
+pub use paths::{Environment, control_socket_candidates, system_control_socket};
 pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
 pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
@@ -51,5 +51,5 @@ pub use suggestion::{did_you_mean, nearest};
 pub use value::{
     ByteRate, DatagramRate, Encoding, Group, Interface, ListenAddress, LogFormat, LogLevel, MaxAge, Member,
     MetricsAddress, Network, PeerAddress, PeerName, Repertoire, SilentAfter, Size, UserGroup, ValueError,
-    check_ipv4, check_port_sign, check_width, narrowed, peer_table,
+    check_destination, check_ipv4, check_port_sign, check_width, check_wildcards, narrowed, peer_table,
 };

@@ -102,7 +102,7 @@ pub(crate) fn system_data_dir() -> PathBuf {
 }
 
 /// Returns the system's control socket: `/run/udpchat/control.sock`.
-pub(crate) fn system_control_socket() -> PathBuf {
+pub fn system_control_socket() -> PathBuf {
     PathBuf::from("/run/udpchat").join(SOCKET_NAME)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ use udpchat_locale::{tr, translated};
 use crate::error::{CtlError, Exit, Result};
 use crate::process::living_name;
 use crate::socket_access::SocketAccess;
+use crate::systemd;
 
 /// How long a daemon may take to end after it has closed its connections, and how often that is checked.
 const ENDING: Duration = Duration::from_secs(3);
@@ -22,8 +23,9 @@ const ENDING_CHECK: Duration = Duration::from_millis(50);
 
 /// Why no socket could be opened.
 enum Unreachable {
-    /// No daemon answers: the sockets that were tried, and the process id of a daemon that lives nevertheless.
+    /// No daemon answers: the sockets that were tried, with why each failed, and the process id of a daemon that lives nevertheless.
     NoDaemon {
+        sockets: Vec<PathBuf>,
         tried: String,
         living: Option<String>,
     },
@@ -70,6 +72,14 @@ pub(crate) async fn newest_id(client: &mut Client) -> Result<(u64, bool)> {
 pub(crate) async fn explain_lost(explicit: Option<&Path>, error: CtlError) -> CtlError {
     let mut failure = match error {
         CtlError::Failed(failure) if failure.is_lost => failure,
+        CtlError::Failed(failure) if failure.kind == "silent" => {
+            let sockets = control_socket_candidates(&Environment::of_process(), explicit);
+            let error = CtlError::Failed(failure);
+            return match systemd::is_service(&sockets) {
+                true => error.hint(tr!("`systemctl status udpchatd` shows whether the daemon runs, and why it ended; if it runs, it hangs: restart it")),
+                false => error,
+            };
+        }
         other => return other,
     };
     let answers = tr!("a daemon answers again; its log shows why the connection ended");
@@ -111,8 +121,9 @@ pub(crate) async fn find_again(explicit: Option<&Path>) -> Result<()> {
 async fn open(explicit: Option<&Path>) -> Result<Client, Unreachable> {
     let mut denied = None;
     let (mut tried, mut living) = (String::new(), None);
-    for path in control_socket_candidates(&Environment::of_process(), explicit) {
-        match Client::connect(&path).await {
+    let sockets = control_socket_candidates(&Environment::of_process(), explicit);
+    for path in &sockets {
+        match Client::connect(path).await {
             Ok(client) => return Ok(client),
             Err(ClientError::NoDaemon { path, source }) => {
                 living = living.or_else(|| living_daemon(&path));
@@ -124,13 +135,15 @@ async fn open(explicit: Option<&Path>) -> Result<Client, Unreachable> {
             Err(error) => return Err(Unreachable::Failed(error)),
         }
     }
-    Err(denied.map_or(Unreachable::NoDaemon { tried, living }, Unreachable::Failed))
+    Err(denied.map_or(Unreachable::NoDaemon { sockets, tried, living }, Unreachable::Failed))
 }
 
 impl From<Unreachable> for CtlError {
     fn from(unreachable: Unreachable) -> Self {
         match unreachable {
-            Unreachable::NoDaemon { tried, living } => no_daemon(&tried, living.as_deref()),
+            Unreachable::NoDaemon { sockets, tried, living } => {
+                no_daemon(&sockets, &tried, living.as_deref())
+            }
             Unreachable::Ending(pid) => ending(pid),
             Unreachable::Failed(error @ ClientError::NotPermitted { .. }) => not_permitted(error),
             Unreachable::Failed(error) => error.into(),
@@ -166,7 +179,14 @@ pub(crate) fn obstacle(source: &io::Error) -> String {
     }
 }
 
-fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
+fn no_daemon(sockets: &[PathBuf], tried: &str, living: Option<&str>) -> CtlError {
+    if let Some(socket) = systemd::without_file(sockets).filter(|_| living.is_none()) {
+        let text = tr!(
+            "the file of the control socket {path} was removed: a process listens there, but nobody can connect",
+            path = socket.display()
+        );
+        return CtlError::new(Exit::NoDaemon, "no_daemon", text).hint(systemd::how_to_make_again(socket));
+    }
     match living {
         Some(pid) => {
             let text = tr!("the socket of udpchatd (process id {pid}) is gone", pid);
@@ -178,7 +198,10 @@ fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
         }
         None => {
             CtlError::new(Exit::NoDaemon, "no_daemon", tr!("no daemon found at {sockets}", sockets = tried))
-                .hint(tr!("start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere"))
+                .hint(tr!(
+                    "{start}; `udpchatctl doctor` finds one that listens elsewhere",
+                    start = systemd::how_to_start(sockets)
+                ))
         }
     }
 }
@@ -289,6 +312,18 @@ mod tests {
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         std::thread::spawn(move || listener.incoming().for_each(drop));
         assert_eq!(found_while_ending(&path), "the daemon is ending");
+    }
+
+    #[test]
+    fn a_removed_file_of_a_socket_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let _held = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let failure = refusal(&path).into_failure();
+        assert_eq!(failure.exit, Exit::NoDaemon);
+        assert!(failure.message.contains("control.sock was removed: a process listens there"), "{failure:?}");
+        assert!(failure.hint.unwrap().contains("stop udpchatd.socket udpchatd.service"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod output;
 mod process;
 mod reconnect;
 mod socket_access;
+mod systemd;
 mod template;
 mod terminal;
 mod time;

@@ -16,6 +16,15 @@ pub(crate) fn instead_of(error: &clap::Error, command: Option<&str>) -> Option<S
     };
     let unknown = word(ContextKind::InvalidSubcommand).or_else(|| word(ContextKind::InvalidArg));
     let command = command.and_then(|command| command.strip_prefix("udpchatctl "));
+    // A blank parts a date from its time, unless both are in quotes.
+    let is_time = match error.kind() {
+        ErrorKind::UnknownArgument => word(ContextKind::InvalidArg),
+        ErrorKind::ValueValidation => word(ContextKind::InvalidValue),
+        _ => None,
+    };
+    if is_time.is_some_and(when::is_time_of_day) {
+        return Some(tr!("a time with a blank needs quotes: `--since '2026-11-28 17:58'`").to_owned());
+    }
     let of_command = match (error.kind(), command) {
         (ErrorKind::UnknownArgument, Some(command)) => {
             word(ContextKind::InvalidArg).and_then(|word| of_argument(word, command))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
-use udpchat_config::{ConfigError, Environment, Overrides, PeerName, Settings};
+use udpchat_config::{ConfigError, Environment, Overrides, Settings};
 
 use crate::inbox::writer::retention::limit_default_size;
 use crate::service::systemd;
@@ -89,7 +89,7 @@ impl Configuration {
         for apply in appliers {
             apply(&new);
         }
-        warn_of_unwatched(&new);
+        warn_of_doubts(&new);
         let needs_restart = self.boot.changed_needing_restart(&new);
         match needs_restart.as_slice() {
             [] => info!("configuration reloaded"),
@@ -99,17 +99,11 @@ impl Configuration {
     }
 }
 
-/// Logs which peers with `silent_after` the access list denies. One of the two settings is probably a mistake, which no notice would show.
-pub(crate) fn warn_of_unwatched(settings: &Settings) {
-    /// How many names a line has.
-    const MAX_NAMES: usize = 10;
-    let names: Vec<_> = settings.denied_with_silent_after().map(PeerName::as_str).collect();
-    if names.is_empty() {
-        return;
+/// Logs what is valid and probably not meant: nothing else would show it.
+pub(crate) fn warn_of_doubts(settings: &Settings) {
+    for doubt in settings.doubts() {
+        warn!("{doubt}");
     }
-    let (shown, others) = names.split_at(names.len().min(MAX_NAMES));
-    let (shown, more) = (shown.join(", "), (!others.is_empty()).then_some(others.len()));
-    warn!(more, "the access list denies peers with `silent_after`, so their silence is not noticed: {shown}");
 }
 
 /// Describes in one line why a configuration is refused. The error's first line has the place and the reason; the others

@@ -62,6 +62,8 @@ pub(crate) struct Total {
     pub(crate) lost: u64,
     /// How many held messages were taken over.
     pub(crate) held: usize,
+    /// How many ids of the file the inbox has already. Its own entries stay, and what the file has for them is left out.
+    pub(crate) known: u64,
 }
 
 /// Recovers a file into the inbox of a data directory that no daemon uses, and prints a line about it.
@@ -77,13 +79,20 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
         Ok(false) => return Err(RecoverError::Nothing { path }),
         Err(source) => return Err(RecoverError::Read { path, source }),
     }
-    let Total { entries, lost, held } = recover(data_dir, &path)?;
+    let Total { entries, lost, held, known } = recover(data_dir, &path)?;
     let mut text = tr!(
         "{entries} entries recovered from {file}; {lost} are not readable and have a gap",
         entries,
         file = safe::one_line(&path.to_string_lossy()),
         lost
     );
+    if known > 0 {
+        text += "\n";
+        text += &tr!(
+            "{known} ids of that file are left out: the inbox has entries with these ids, the same or others",
+            known
+        );
+    }
     if held > 0 {
         text += "\n";
         text += &tr!("{held} held messages recovered", held);
@@ -96,13 +105,13 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
     in_sound_inbox(data_dir, |opened| {
         // What a daemon has begun comes first: it may fill some of the same ids.
         let mut connection = continue_planned(data_dir, opened)?;
-        let missing = missing(&connection, path)?;
+        let (missing, known) = missing(&connection, path)?;
         index::remove(data_dir);
         recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
         plan::add(&connection, data_dir, &missing).map_err(InboxError::from)?;
         let held = take_over_held(&mut connection, path).map_err(InboxError::from)?;
         let total = recover_planned(&mut connection, data_dir)?;
-        Ok(Total { held, ..total })
+        Ok(Total { held, known, ..total })
     })
 }
 
@@ -156,8 +165,8 @@ fn continue_planned(data_dir: &Path, opened: Opened) -> Result<Connection, Recov
     Ok(connection)
 }
 
-/// Returns the ids that an inbox does not have and a file may have.
-fn missing(connection: &Connection, path: &Path) -> Result<Vec<Segment>, RecoverError> {
+/// Returns the ids that an inbox does not have and a file may have, and how many of those that the file has are in the inbox.
+fn missing(connection: &Connection, path: &Path) -> Result<(Vec<Segment>, u64), RecoverError> {
     let (mut ranges, oldest, newest) = present(connection).map_err(InboxError::from)?;
     let oldest = ranges.first().map_or(oldest, |(first, _)| oldest.min(*first));
     let known = known_ids(path);
@@ -168,6 +177,7 @@ fn missing(connection: &Connection, path: &Path) -> Result<Vec<Segment>, Recover
     let first = known.oldest.or(known.first).into_iter().chain(readable.map(|(first, _)| first)).min();
     // Where the tree does not show its newest id, any page may have it.
     let last = known.newest.max(readable.map_or(0, |(_, last)| last));
+    let first_of_file = first;
     if let Some(first) = first.filter(|first| *first < oldest && *first <= last) {
         ranges.insert(0, (first.max(1), last.min(oldest - 1)));
     }
@@ -176,8 +186,12 @@ fn missing(connection: &Connection, path: &Path) -> Result<Vec<Segment>, Recover
     }
     // Behind its newest id the file has nothing.
     let ranges = ranges.into_iter().map(|(first, to)| (first, last.min(to)));
+    let ranges: Gaps = ranges.filter(|(first, last)| first <= last).collect();
+    let beginning = first_of_file.unwrap_or(last + 1);
+    let absent = ranges.iter().map(|(from, to)| (to + 1).saturating_sub(beginning.max(*from)));
+    let known = (last + 1).saturating_sub(beginning).saturating_sub(absent.sum());
     let segment = |(first, last)| Segment { first, last, file: path.to_owned() };
-    Ok(ranges.filter(|(first, last)| first <= last).map(segment).collect())
+    Ok((ranges.into_iter().map(segment).collect(), known))
 }
 
 /// First and last ids of gaps.
@@ -248,7 +262,8 @@ mod tests {
         let lose = "INSERT INTO entry (id, at_ns, kind, detail) VALUES (2000000, 1, 2, ?1)";
         connection.execute(lose, [gap]).unwrap();
         drop(connection);
-        run(folder.path(), &aside).unwrap();
+        assert_eq!(recover(folder.path(), &aside).unwrap().known, 6);
+        assert_eq!(recover(folder.path(), &aside).unwrap().known, 10, "all are there");
         let found = entries(&file::open(folder.path()).unwrap().connection);
         assert!(
             found[..10].iter().map(|(id, kind, _)| (*id, *kind)).eq((1..=10).map(|id| (id, 0))),

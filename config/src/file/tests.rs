@@ -108,7 +108,22 @@ fn a_syntax_error_is_refused_with_an_example() {
         ("\n\nlisten = ", 3, 10, "", "key = value"),
         ("[inbox]\nmax_size = 4GiB", 2, 12, "", "text is in quotes"),
         ("[inbox\nmax_size = 1", 1, 7, "", "a line is a [table]"),
-        ("listen = []\nlisten = []", 2, 1, "duplicate key", "once"),
+        (
+            "listen = []\nlisten = []",
+            2,
+            1,
+            "duplicate key",
+            "`listen` is in line 1 already; keep one of them",
+        ),
+        ("[a]\n[peers.b]\n[peers.b] # b", 3, 8, "duplicate key", "`[peers.b]` is in line 2 already"),
+        (
+            "[log]\nlevel = 'x'\n[text]\nlevel = 1\nlevel = 2",
+            5,
+            1,
+            "duplicate key",
+            "`level` is in line 4 already",
+        ),
+        ("peers.b.x = 1\n[peers]\nb = 1", 2, 2, "duplicate key", "once"),
         ("[peers.小明]\naddress = '1.2.3.4'", 1, 8, "invalid unquoted key", r#"[peers."小明"]"#),
         ("[peers.李雷]\naddress = '1.2.3.4'", 1, 8, "invalid unquoted key\n", r#": [peers."李雷"]"#),
     ]);

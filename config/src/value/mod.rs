@@ -21,7 +21,9 @@ mod width;
 
 use std::path::Path;
 
-pub use address::{ListenAddress, Network, PeerAddress, check_ipv4, check_port_sign};
+pub use address::{
+    ListenAddress, Network, PeerAddress, check_destination, check_ipv4, check_port_sign, check_wildcards,
+};
 pub use choice::{LogFormat, LogLevel};
 pub use encoding::Encoding;
 pub use group::Group;

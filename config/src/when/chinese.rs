@@ -129,13 +129,24 @@ fn day(text: &str, today: Date) -> Option<(String, &str)> {
         (if date > today { date.with().year(today.year() - 1).build().ok()? } else { date }, rest)
     } else if let Some(rest) = rest.strip_prefix('年') {
         let (month, rest) = number(rest, 2)?;
-        of_month(first, month, rest.strip_prefix('月')?, &["日", "号"])?
+        match rest.strip_prefix('月')? {
+            "" => (beginning_of(first, month)?, ""),
+            rest => of_month(first, month, rest, &["日", "号"])?,
+        }
     } else {
         let sign = if rest.starts_with('/') { '/' } else { '-' };
         let (month, rest) = number(rest.strip_prefix(sign)?, 2)?;
-        of_month(first, month, rest.strip_prefix(sign)?, &[""])?
+        match rest {
+            // A year of two digits would be the day of a month to some.
+            "" if first > 99 => (beginning_of(first, month)?, ""),
+            rest => of_month(first, month, rest.strip_prefix(sign)?, &[""])?,
+        }
     };
     Some((date.to_string(), rest))
+}
+
+fn beginning_of(year: i16, month: i16) -> Option<Date> {
+    Date::new(year, i8::try_from(month).ok()?, 1).ok()
 }
 
 /// Reads the day of a month, with one of `ends` behind it.

@@ -19,9 +19,9 @@ pub const EXAMPLES: &str =
 /// that begins then.
 ///
 /// Accepts `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a duration back from now
-/// (`90s`, `1h30m`, `2w`, `-1h`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese
+/// (`90s`, `1h30m`, `2w`, `-1h`), a month (its beginning), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese
 /// (`前天`, `11月22日下午3点半`, `20分钟前`, `两小时前`). A time of day alone is the last one that has passed; as an end it is the first one after
-/// `since` if that is later. Its hour may have one digit; a date may have slashes. Full-width characters count as those of ASCII.
+/// `since` if that is later, and `+30s` is so long after `since`. Its hour may have one digit; a date may have slashes. Full-width characters count as those of ASCII.
 pub fn parse(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timestamp> {
     let text = narrowed(text);
     let text = chinese::with_digits(text.trim());
@@ -32,7 +32,10 @@ pub fn parse(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timest
     word(&padded, now)
         .or_else(|| time_of_day(&padded, now, since))
         .or_else(|| absolute(&padded, now))
-        .or_else(|| back_from(text, now))
+        .or_else(|| match text.strip_prefix('+') {
+            Some(span) => later(span, since?, now),
+            None => back_from(text, now),
+        })
 }
 
 fn word(text: &str, now: &Zoned) -> Option<Timestamp> {
@@ -82,6 +85,11 @@ fn first_after(since: Timestamp, time: Time, now: &Zoned) -> Option<Timestamp> {
     same_day.or_else(|| on(date.tomorrow().ok()?, time, now))
 }
 
+/// Returns whether a text is a time of day in digits: `22:00`, `7:00:05`.
+pub fn is_time_of_day(text: &str) -> bool {
+    clock(&with_two_digits(text)).is_some()
+}
+
 fn clock(text: &str) -> Option<Time> {
     let is_clock = text.contains(':') && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.'));
     text.parse().ok().filter(|_| is_clock)
@@ -109,6 +117,16 @@ fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
     }
     let span: Span = chinese::duration(text).parse().ok()?;
     Some(now.checked_sub(span.abs()).ok()?.timestamp())
+}
+
+/// Returns the time so long after the beginning of a period.
+fn later(span: &str, since: Timestamp, now: &Zoned) -> Option<Timestamp> {
+    if span.contains(':') {
+        return None;
+    }
+    let span: Span = span.parse().ok()?;
+    let since = since.to_zoned(now.time_zone().clone());
+    (!span.is_negative()).then(|| since.checked_add(span).ok()).flatten().map(|end| end.timestamp())
 }
 
 /// Parses a duration such as `1s`, `500ms`, `1m30s`, `2d`, `20分钟`; a number alone counts seconds, a day has 24 hours. `None` if
@@ -203,6 +221,10 @@ mod tests {
             ("2026/11/21", "2026-11-20T23:00:00Z"),
             ("2026/1/5 8:00:30", "2026-01-05T07:00:30Z"),
             ("2026-1-5", "2026-01-04T23:00:00Z"),
+            ("2026-11", "2026-10-31T23:00:00Z"),
+            ("2026/1", "2025-12-31T23:00:00Z"),
+            ("2026年11月", "2026-10-31T23:00:00Z"),
+            ("二〇二六年十一月", "2026-10-31T23:00:00Z"),
             ("2026年11月21日", "2026-11-20T23:00:00Z"),
             ("2026年11月21日14点30分", "2026-11-21T13:30:00Z"),
             ("11月21日 上午8点", "2026-11-21T07:00:00Z"),
@@ -260,6 +282,8 @@ mod tests {
         // All that have passed are before it.
         assert_eq!(end("today 14:00", "13:00"), "2026-11-23T12:00:00Z");
         assert_eq!(parse("16:00", &now(), None).unwrap().to_string(), "2026-11-21T15:00:00Z");
+        assert_eq!(end("today 14:00", "+30s"), "2026-11-22T13:00:30Z");
+        assert_eq!(end("2026-11-20", "+1d12h"), "2026-11-21T11:00:00Z");
     }
 
     #[test]
@@ -269,6 +293,11 @@ mod tests {
             "10",
             "soon",
             "2026-13-01",
+            "2026-13",
+            "26-11",
+            "2026-1-",
+            // After now, there is nothing; nothing says after what else.
+            "+2h",
             "2026-11-22 25:00",
             "25:00",
             "14:",

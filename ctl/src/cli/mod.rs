@@ -64,7 +64,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// When to use colour; auto respects NO_COLOR and TERM=dumb, and uses none in pipes
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto, global = true)]
+    #[arg(long, value_name = "WHEN", value_enum, ignore_case = true, default_value_t = ColorChoice::Auto, global = true)]
     pub(crate) color: ColorChoice,
     /// Print only data and errors, no notes and no confirmations
     #[arg(short, long, global = true)]
@@ -218,7 +218,7 @@ pub(crate) fn peek_look(arguments: &[OsString]) -> Look {
 
 fn set_color(look: &mut Look, when: &str) {
     // An invalid value is an error when the whole line is parsed.
-    if let Ok(color) = ColorChoice::from_str(when, false) {
+    if let Ok(color) = ColorChoice::from_str(when, true) {
         look.color = color;
     }
 }

@@ -34,6 +34,7 @@ Examples:
   temperature=$(udpchatctl ask sensor:9000 'T?' --timeout 500ms)
   udpchatctl ask 192.168.1.255 'who is there?' --anyone -c 100 --timeout 2s
   udpchatctl ask sensor7 'T?' --retry 3 --timeout 8s
+  udpchatctl ask sensor7 'T?' --last-port
   udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw
   udpchatctl ask plc --hex '01 03 00 0a 00 02' --append crc16-modbus
   udpchatctl ask plc --hex '01 03 00 00 00 01' --grep-hex '01 03'";
@@ -46,6 +47,9 @@ pub(crate) struct AskArgs {
     #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the default port is 7788")]
     #[arg(add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) to: String,
+    /// Ask at the port that the last message of TO came from, as `chat` and `reply` do
+    #[arg(long)]
+    pub(crate) last_port: bool,
     #[command(flatten)]
     pub(crate) message: MessageArgs,
     #[command(flatten)]
@@ -84,8 +88,12 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let (mut client, output, payload) = send::prepare(context, &reading).await?;
     // Before anything is sent: without this role its answer could not be read.
     check_read_permission(&mut client).await?;
-    let payload = arguments.form.of_one(&mut client, &arguments.to, &arguments.message, payload).await?;
-    let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
+    let payload =
+        arguments.form.of_one((&mut client, output), &arguments.to, &arguments.message, payload).await?;
+    let target = match arguments.last_port {
+        true => send::params_to_last_port(&mut client, &arguments.to).await?,
+        false => SendParams { to: Some(arguments.to.clone()), ..SendParams::default() },
+    };
     let question = send::params(&target, &arguments.message, payload);
     let sent = client.call(&question).await.map_err(CtlError::of_send)?;
     send::note_large(output, &sent);
@@ -117,9 +125,18 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let retry = Retry { question, times: arguments.retry };
     let newest = sent.iter().map(Entry::id).collect();
     let bounces = Bounces::of(client.path(), newest, wanted.subscription.from.clone()).await;
+    let socket = client.path().to_owned();
     let waited = wait::for_messages(client, output, &wanted, Some((&retry, bounces)), print).await;
     // What another peer of that host has sent is no answer if this one has answered something else.
     let is_from_another = elsewhere.as_ref().is_none_or(|message| is_of_another(first, message));
+    // A device may have another port since it started again.
+    let moved = match &waited {
+        Err(error) if elsewhere.is_none() && (error.is_timeout() || error.is_bounce()) => {
+            send::OtherPort::since(&socket, &arguments.to, first).await
+        }
+        _ => None,
+    };
+    let other_port = other_port.or(moved);
     waited.map_err(|error| match error {
         // What came and does not match is named already.
         error if error.is_timeout() && error.has_hint() && is_from_another => error,

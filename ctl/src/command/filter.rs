@@ -120,7 +120,7 @@ pub(crate) enum DeliveryArg {
 
 /// Reads a value of `--only`.
 fn kind(text: &str) -> Result<KindArg, String> {
-    KindArg::from_str(text.trim(), false).map_err(|_| {
+    KindArg::from_str(text.trim(), true).map_err(|_| {
         tr!("expected `received`, `sent`, `gaps` (where datagrams are missing) or `notices` (what became known)")
             .to_owned()
     })
@@ -128,7 +128,7 @@ fn kind(text: &str) -> Result<KindArg, String> {
 
 /// Reads the value of `--delivery`.
 fn delivery(text: &str) -> Result<DeliveryArg, String> {
-    DeliveryArg::from_str(&text.replace('_', "-"), false).map_err(|_| {
+    DeliveryArg::from_str(&text.replace('_', "-"), true).map_err(|_| {
         tr!(
             "expected `bounced` (reported as not delivered), `not-sent` (this host could not send them), `answered` or \
              `sent` (nothing else is known)"
@@ -331,7 +331,7 @@ pub(super) fn bytes(digits: &str) -> Result<Raw, String> {
 
 /// Reads the value of `--direction`.
 fn direction(text: &str) -> Result<DirectionArg, String> {
-    DirectionArg::from_str(text, false).map_err(|_| {
+    DirectionArg::from_str(text, true).map_err(|_| {
         tr!("expected `in` (received messages and gaps), `out` (sent messages) or `both`").to_owned()
     })
 }
@@ -357,10 +357,10 @@ impl FromStr for Ids {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let text = &*narrowed(text).replace(RANGE_SIGNS, "-");
+        let text = &*narrowed(text).replace(RANGE_SIGNS, "-").replace("..", "-");
         if text.contains(|character: char| !(character.is_ascii_digit() || "#-".contains(character))) {
             return Err(tr!(
-                "an entry id is a number such as 812 or '#812'; `--from PEER` selects the messages of a peer"
+                "an entry id is a number such as 812 or '#812', or a range such as 812-820; `--from PEER` selects the messages of a peer"
             )
             .to_owned());
         }
@@ -442,11 +442,14 @@ mod tests {
             ("7~9", 7, 9),
             ("7—9", 7, 9),
             ("7至9", 7, 9),
+            ("34..36", 34, 36),
         ] {
             assert_eq!(text.parse(), Ok(Ids { first, last }), "{text}");
         }
-        for text in ["", "x", "0", "0-3", "9-8", "1-", "-1", "1-2-3"] {
+        for text in ["", "x", "0", "0-3", "9-8", "1-", "-1", "1-2-3", "1...2", "1.2"] {
             assert!(text.parse::<Ids>().is_err(), "{text}");
         }
+        let wrong = |text: &str| text.parse::<Ids>().unwrap_err();
+        assert!(wrong("bob").contains("812-820; `--from PEER`"));
     }
 }

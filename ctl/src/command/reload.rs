@@ -27,8 +27,8 @@ pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     }
     context.output.done(tr!("reloaded"))?;
     context.output.flush()?;
-    if let Some(groups) = &answer.groups {
-        context.output.note(&translated(groups));
+    for note in answer.groups.iter().chain(&answer.notes) {
+        context.output.note(&translated(note));
     }
     if !answer.needs_restart.is_empty() {
         let keys = answer.needs_restart.join(tr!(", "));

@@ -9,7 +9,7 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 use udpchat_api::Client;
 use udpchat_api::call::{PeersAnswer, PeersParams};
-use udpchat_config::{Network, PeerAddress, check_port_sign, check_width, did_you_mean};
+use udpchat_config::{Network, PeerAddress, check_port_sign, check_width, check_wildcards, did_you_mean};
 use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
@@ -37,7 +37,10 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
             resolved.push(sender);
             continue;
         }
-        check_width(&sender).and_then(|()| check_port_sign(&sender)).map_err(CtlError::of_value)?;
+        check_width(&sender)
+            .and_then(|()| check_port_sign(&sender))
+            .and_then(|()| check_wildcards(&sender))
+            .map_err(CtlError::of_value)?;
         let addresses = look_up(&sender).await;
         if addresses.is_empty() {
             let text =

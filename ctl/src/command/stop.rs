@@ -11,10 +11,13 @@ use udpchat_locale::tr;
 
 use super::context::Context;
 use crate::error::{CtlError, Exit, Result};
+use crate::systemd;
 
 const HELP: &str = "\
 Messages that have arrived are stored before the daemon ends. While the inbox cannot be written, for example because the \
-disk is full, messages wait in memory; those that still cannot be stored are lost, and the command says how many.
+disk is full, messages wait in memory; those that still cannot be stored are lost, and the command says how many. \
+Where systemd holds the sockets, the next message or command starts the daemon again: stop `udpchatd.socket` and `udpchatd.service` with \
+systemctl.
 
 Examples:
   udpchatctl stop
@@ -39,14 +42,17 @@ struct Stopping {
     /// How many messages could not be stored at the time of the stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     unstorable: Option<u64>,
+    /// Whether the next datagram or connection starts the daemon again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    socket_activated: bool,
 }
 
 /// Runs `stop`.
 pub(crate) async fn run(context: Context<'_>, args: StopArgs) -> Result<()> {
     let mut client = context.connect().await?;
-    let unstorable = request(&mut client, args.unless_losing).await?.unstorable;
+    let StopAnswer { unstorable, socket_activated } = request(&mut client, args.unless_losing).await?;
     if context.output.is_json() {
-        context.output.json(&Stopping { stopping: true, unstorable })?;
+        context.output.json(&Stopping { stopping: true, unstorable, socket_activated })?;
         context.output.flush()?;
     }
     timeout(Duration::from_secs(STOP_TIMEOUT_SECONDS), closed(&mut client)).await.map_err(|_| timed_out())?;
@@ -57,7 +63,16 @@ pub(crate) async fn run(context: Context<'_>, args: StopArgs) -> Result<()> {
         Some(number) => {
             context.output.done(&tr!("stopped; {number} messages in memory could not be stored", number))
         }
+    }?;
+    if socket_activated {
+        let systemctl = systemd::systemctl(client.path());
+        context.output.note(&tr!(
+            "the next message or command starts it again, since the service manager holds its sockets; \
+             `{systemctl} stop udpchatd.socket udpchatd.service` stops both",
+            systemctl
+        ));
     }
+    Ok(())
 }
 
 /// Requests the stop.

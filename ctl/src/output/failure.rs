@@ -1,5 +1,7 @@
 //! Renders errors as text and as JSON.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use udpchat_api::line::to_line;
 use udpchat_api::safe::one_line;
@@ -7,21 +9,45 @@ use udpchat_locale::{tr, translated};
 
 use super::style::{ERROR, Palette};
 use crate::error::Failure;
+use crate::terminal::wrap;
 
-/// Renders an error as text: the message, each cause and the hint on a line of its own, in the user's language.
-pub(super) fn as_text(failure: &Failure, palette: Palette) -> String {
+/// How far the further lines of a message are indented on a terminal.
+const INDENT: &str = "  ";
+
+/// In fewer columns a message is not wrapped.
+const MIN_COLUMNS: usize = 20;
+
+/// Wraps a line of standard error, which is safe to show, where that is a terminal of so many columns.
+pub(super) fn wrapped(line: &str, columns: Option<usize>) -> Cow<'_, str> {
+    match columns.filter(|columns| *columns >= MIN_COLUMNS && wrap::width(line) > *columns) {
+        Some(columns) => {
+            let lines = wrap::message(line, columns - INDENT.len());
+            Cow::Owned(lines.join(&format!("\n{INDENT}")))
+        }
+        None => Cow::Borrowed(line),
+    }
+}
+
+/// Renders an error as text: the message, each cause and the hint on a line of its own, in the user's language; on a terminal of so many
+/// `columns`, wrapped between words.
+pub(super) fn as_text(failure: &Failure, palette: Palette, columns: Option<usize>) -> String {
     let message = one_line(&translated(&failure.message)).into_owned();
     let message = match failure.line {
         Some(line) => tr!("line {line}: {message}", line, message),
         None => message,
     };
-    let label = palette.paint(ERROR, tr!("error:"));
-    let mut out = format!("{}\n", tr!("{label} {message}", label, message));
+    let label = tr!("error:");
+    let first = tr!("{label} {message}", label, message);
+    // The colour takes no columns.
+    let first = wrapped(&first, columns).replacen(label, &palette.paint(ERROR, label).to_string(), 1);
+    let mut out = format!("{first}\n");
     for cause in &failure.causes {
-        out += &format!("  {}\n", tr!("caused by: {cause}", cause = one_line(&translated(cause))));
+        let line = format!("  {}", tr!("caused by: {cause}", cause = one_line(&translated(cause))));
+        out += &format!("{}\n", wrapped(&line, columns));
     }
     if let Some(hint) = &failure.hint {
-        out += &format!("{}\n", tr!("hint: {hint}", hint = one_line(&translated(hint))));
+        let line = tr!("hint: {hint}", hint = one_line(&translated(hint)));
+        out += &format!("{}\n", wrapped(&line, columns));
     }
     out
 }
@@ -103,10 +129,27 @@ mod tests {
     }
 
     #[test]
+    fn errors_are_wrapped_between_words_on_a_terminal() {
+        let error = CtlError::failed("no daemon was found at any of these")
+            .hint("start it with `udpchatd --system`, then");
+        let failure = error.into_failure();
+        let expected = "\
+error: no daemon was found
+  at any of these
+hint: start it with
+  `udpchatd --system`, then
+";
+        assert_eq!(as_text(&failure, Palette::new(false), Some(28)), expected);
+        let coloured = as_text(&failure, Palette::new(true), Some(28));
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), expected);
+        assert_eq!(as_text(&failure, Palette::new(false), Some(10)).lines().count(), 2);
+    }
+
+    #[test]
     fn text_errors_have_causes_and_a_hint() {
         let cause = std::io::Error::other("no\nspace");
         let error = CtlError::failed("a\u{1b}b").caused_by(&cause).hint("tidy up").at_line(2);
         let expected = "error: line 2: a\\u{1b}b\n  caused by: no\\u{a}space\nhint: tidy up\n";
-        assert_eq!(as_text(&error.into_failure(), Palette::new(false)), expected);
+        assert_eq!(as_text(&error.into_failure(), Palette::new(false), None), expected);
     }
 }

@@ -284,7 +284,8 @@ impl Output {
     /// Prints a note on standard error, unless `--quiet` or `--json` is given.
     pub(crate) fn note(&mut self, text: &str) {
         if self.has_notes() {
-            self.say(format!("{}\n", tr!("note: {note}", note = safe::one_line(text))).as_bytes());
+            let note = tr!("note: {note}", note = safe::one_line(text));
+            self.say(format!("{}\n", failure::wrapped(&note, stderr::columns())).as_bytes());
         }
     }
 
@@ -327,7 +328,7 @@ impl Output {
             stderr::write(&failure::as_json(failure));
         } else {
             let palette = Palette::new(use_colour(self.look.color, &io::stderr()));
-            stderr::write(failure::as_text(failure, palette).as_bytes());
+            stderr::write(failure::as_text(failure, palette, stderr::columns()).as_bytes());
         }
     }
 }

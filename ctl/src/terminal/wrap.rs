@@ -131,6 +131,23 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<Range<usize>> {
     lines
 }
 
+/// Wraps a message for a person, which is safe to show, at `columns`. Commands between backquotes stay in one line, so that they can be
+/// copied, unless they are longer than it.
+pub(crate) fn message(text: &str, columns: usize) -> Vec<&str> {
+    let lines = wrap(&with_solid_commands(text, columns), columns);
+    lines.into_iter().map(|line| text[line].trim_end()).collect()
+}
+
+/// Replaces the blanks in each command between backquotes that fits into a line, so that it is one word of the same length.
+fn with_solid_commands(text: &str, columns: usize) -> String {
+    let parts = text.split('`').enumerate();
+    let solid = parts.map(|(number, part)| match number % 2 == 1 && width(part) + 2 <= columns {
+        true => part.replace(' ', "_"),
+        false => part.to_owned(),
+    });
+    solid.collect::<Vec<_>>().join("`")
+}
+
 /// A position where a line may end.
 #[derive(Clone, Copy)]
 struct LineBreak {

@@ -13,6 +13,8 @@ use crate::inbox::file::OpenError;
 pub(crate) enum BackupError {
     #[error("{} is already there, and a backup does not replace files", .0.display())]
     Exists(PathBuf),
+    #[error("{} is a folder", .0.display())]
+    Folder(PathBuf),
     #[error("cannot write {}", .path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -32,6 +34,7 @@ impl BackupError {
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Exists(_) => "choose another name, for example with the date, or move that file away",
+            Self::Folder(_) => "name a file in it that is not there yet",
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => NO_ROOM,
             Self::Write { path, source } => return file_hint(path, Need::Write, source),
             Self::Inbox(error) => return error.hint(),

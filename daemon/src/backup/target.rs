@@ -18,6 +18,9 @@ pub(super) struct Target {
 impl Target {
     /// Creates an empty partial file beside the final one, for its owner alone.
     pub(super) fn create(path: &Path) -> Result<Self, BackupError> {
+        if path.is_dir() {
+            return Err(BackupError::Folder(path.to_owned()));
+        }
         if fs::symlink_metadata(path).is_ok() {
             return Err(BackupError::Exists(path.to_owned()));
         }
@@ -71,6 +74,13 @@ impl Drop for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_no_file_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Target::create(folder.path()).unwrap_err();
+        assert!(error.to_string().ends_with(" is a folder") && error.hint().unwrap().contains("in it"));
+    }
 
     #[test]
     fn an_existing_file_is_not_replaced() {

@@ -31,7 +31,7 @@ const PERMISSIONS: u32 = 0o777;
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     path: PathBuf,
-    /// Whether the file is this process's to remove, and to create again.
+    /// Whether the file is this process's to remove, and to create again; otherwise the service manager holds the socket.
     is_own: bool,
     bound: Mutex<Bound>,
 }
@@ -211,6 +211,11 @@ impl ControlSocket {
              they can reach",
             closed.display()
         ))
+    }
+
+    /// Returns whether this process has made the socket, and not the service manager.
+    pub(super) fn is_own(&self) -> bool {
+        self.is_own
     }
 
     /// Returns whether the file is gone, or another one has its name, and this process is to create it again.

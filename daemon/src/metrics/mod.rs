@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::info;
 use udpchat_api::{DEFAULT_CONSUMER, MetricsFormat, metrics};
-use udpchat_config::Settings;
+use udpchat_config::{Origin, Settings};
 
 use crate::accept::Accepting;
 use crate::control::status;
@@ -46,9 +46,10 @@ pub(crate) struct Endpoint {
 
 /// Describes why metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve metrics on TCP {address}, which `metrics.listen` sets")]
+#[error("cannot serve metrics on TCP {address}, which `metrics.listen` sets ({origin})")]
 pub(crate) struct BindError {
     address: SocketAddr,
+    origin: Origin,
     source: io::Error,
 }
 
@@ -76,7 +77,8 @@ impl Endpoint {
     /// Binds the configured address; returns none if there is none.
     pub(crate) fn bind(settings: &Settings) -> Result<Option<Self>, BindError> {
         let Some(address) = settings.metrics.listen.socket_address() else { return Ok(None) };
-        let failed = |source| BindError { address, source };
+        let origin = &settings.metrics.listen.origin;
+        let failed = |source| BindError { address, origin: origin.clone(), source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;

@@ -40,19 +40,8 @@ fn obstacles(settings: &Settings) -> Vec<String> {
     let addresses = settings.listen.iter().filter_map(address_obstacle);
     let files = data_dir_obstacle(&settings.data_dir).into_iter().chain(socket_obstacle(&settings.socket));
     let disk = disk_obstacle(settings);
-    let unwatched = settings.denied_with_silent_after().map(|name| {
-        tr!(
-            "peer `{name}` has `silent_after`, but the access list denies its address: its silence is not noticed",
-            name
-        )
-    });
-    missing_interfaces(settings)
-        .into_iter()
-        .chain(unwatched)
-        .chain(addresses)
-        .chain(files)
-        .chain(disk)
-        .collect()
+    let doubts = settings.doubts().into_iter().map(|doubt| translated(&doubt).into_owned());
+    missing_interfaces(settings).into_iter().chain(doubts).chain(addresses).chain(files).chain(disk).collect()
 }
 
 /// Describes why an address cannot be bound, unless another program has its port: that may be the daemon that runs.

@@ -11,7 +11,7 @@ use udpchat_api::socket::Listener as ControlListener;
 use udpchat_config::{Origin, Settings};
 
 use crate::clock;
-use crate::configuration::{Configuration, warn_of_unwatched};
+use crate::configuration::{Configuration, warn_of_doubts};
 use crate::control::socket::{ControlSocket, SocketError};
 use crate::control::{Control, MAX_TURNS, Rules, look_up};
 use crate::failure::Failure;
@@ -91,7 +91,7 @@ pub(super) fn open(
 ) -> Result<Opened, Failure> {
     let Sockets { listeners, metrics, rules, control_socket, control_listener } = sockets;
     let settings = configuration.current();
-    warn_of_unwatched(&settings);
+    warn_of_doubts(&settings);
     let mut watchdog = Watchdog::of_process();
     let queue = Arc::new(Queue::default());
     let reader = Arc::new(Reader::new(&settings.data_dir));

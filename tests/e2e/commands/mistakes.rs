@@ -344,6 +344,8 @@ fn flags_of_other_programs_are_explained() {
         (&["held", "3"], "`--cancel 3`"),
         (&["replay", "--host", "10.0.0.7"], "`--to HOST:PORT` names the destination"),
         (&["replay", "127.0.0.1:9"], "`--to 127.0.0.1:9` names the destination"),
+        (&["inbox", "--since", "2026-11-28", "17:58"], "needs quotes: `--since '2026-11-28 17:58'`"),
+        (&["export", "-S", "2026-11-28", "7:58"], "needs quotes: `--since '2026-11-28 17:58'`"),
         (&["replay", "old.jsonl"], "`--file old.jsonl` replays a file"),
     ] {
         ctl_without_daemon(args, &[]).fails(2, &["hint: ", hint]);

@@ -133,9 +133,7 @@ fn check_config_notes_whose_silence_is_not_noticed() {
     let notes: Vec<_> = stderr.lines().filter(|line| line.contains("silent")).collect();
     assert_eq!(
         notes,
-        [
-            "note: peer `dev` has `silent_after`, but the access list denies its address: its silence is not noticed"
-        ]
+        ["note: the access list denies peers with `silent_after`, so their silence is not noticed: dev"]
     );
 }
 

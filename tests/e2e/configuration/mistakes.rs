@@ -107,7 +107,7 @@ fn conflicting_values_are_refused_with_a_hint() {
 fn a_syntax_error_is_refused_with_a_hint() {
     assert_mistake("\n\nlisten = ", 3, "", "key = value");
     assert_mistake("[inbox]\nmax_size = 4GiB", 2, "", "quotes");
-    assert_mistake("listen = []\nlisten = []", 2, "duplicate key", "once");
+    assert_mistake("listen = []\nlisten = []", 2, "duplicate key", "`listen` is in line 1 already");
     assert_mistake("[peers.小明]", 1, "", r#"[peers."小明"]"#);
 }
 

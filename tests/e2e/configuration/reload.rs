@@ -41,6 +41,18 @@ fn reload_changes_the_default_encoding() {
 }
 
 #[test]
+fn a_reload_says_what_is_probably_not_meant() {
+    let mut daemon = Daemon::start();
+    rewrite(&daemon, "[access]\ndeny = ['10.50.0.1/24']");
+    let reloaded = daemon.ctl(&["reload"]);
+    let note =
+        "`access.deny`: 10.50.0.1/24 is all of 10.50.0.0/24; one address is written without the prefix";
+    assert_eq!((reloaded.code, reloaded.stderr), (Some(0), format!("note: {note}\n")));
+    daemon.log_line(note);
+    assert_eq!(daemon.rpc().call("reload", json!({}))["notes"], json!([note]));
+}
+
+#[test]
 fn reload_changes_the_log_level_at_once() {
     let folder = folder_with("[log]\nlevel = 'warn'");
     let mut daemon = Background::start(command_in(folder.path()).args(["--listen", "127.0.0.1:0"]));

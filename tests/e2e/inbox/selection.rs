@@ -95,6 +95,9 @@ fn several_senders_and_networks_are_selected() {
     for (args, expected) in table {
         assert_eq!(shown(&daemon, args), expected, "{args:?}");
     }
+    let capitals = ["--direction", "IN", "--only", "Received", "--from", "127.1.0.3"];
+    assert_eq!(shown(&daemon, &capitals), "c", "letters may be of either case");
+    daemon.ctl(&["inbox", "--from", "127.0.0.*"]).fails(2, &["hint: write `127.0.0.0/24`\n"]);
     let mut rpc = daemon.rpc();
     let listed = rpc.call("inbox", json!({ "from": ["a", "127.1.0.0/16"] }));
     assert_eq!(texts(listed["entries"].as_array().unwrap()).concat(), "ac");

@@ -42,6 +42,7 @@ fn ctl_of_dying_daemon(folder: &Path, answered: usize, args: &[&str]) -> Complet
     let path = socket.clone();
     let daemon = thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
+        drop(listener);
         serve(&stream, answered);
         fs::remove_file(path).unwrap();
         // What the command has sent after that is read, so that it sees the end of the connection and no reset.

@@ -6,7 +6,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, eventually, id, scaled, texts};
+use crate::support::{Daemon, Peer, closed, eventually, id, scaled, texts};
 
 /// Makes a peer answer the next question as soon as it arrives, with the result of `answers`.
 fn answering<'scope>(
@@ -137,19 +137,57 @@ fn wait_ends_with_a_notice() {
     assert!(any.wait().success() && kind.wait().success());
     let again = ["wait", "--notices", "--after", "0", "--timeout", "1ms"];
     daemon.ctl(&[&again[..], &["--grep", "silent"]].concat()).fails(4, &["no such notice came within 1ms"]);
-    daemon.ctl(&[&again[..], &["--grep", "port 9"]].concat()).ok();
+    daemon.ctl(&["wait", "--notices", "--after", "0", "--grep", "port 9"]).ok();
     daemon.ctl(&[&again[..], &["--grep", "("]].concat()).fails(2, &["invalid pattern `(`"]);
 }
 
 #[test]
+fn the_port_of_the_last_message_is_sent_to() {
+    let old = closed("127.0.0.23");
+    let daemon = Daemon::start_with(
+        &format!("peers.board = {{ address = '127.0.0.22' }}\npeers.plc = {{ address = '{old}' }}"),
+        &[],
+    );
+    let (board, plc) = (Peer::at("127.0.0.22:0"), Peer::at("127.0.0.23:0"));
+    daemon.ctl(&["send", "board", "x", "--last-port"]).fails(5, &["no message from board is known"]);
+    daemon.receive_from(&board, ["up"]);
+    daemon.receive_from(&plc, ["up, with another port"]);
+    for (to, peer) in [("board", &board), ("127.0.0.22", &board), ("plc", &plc)] {
+        let sent = daemon.ctl(&["send", to, "hi", "--last-port"]);
+        assert!(sent.code == Some(0) && sent.stderr.is_empty(), "{sent:?}");
+        assert_eq!(peer.receive().0, b"hi", "{to}");
+        daemon.ctl(&["ask", to, "T?", "--last-port", "--timeout", "1ms"]).fails(4, &[]);
+        assert_eq!(peer.receive().0, b"T?", "{to}");
+    }
+    let both = daemon.ctl(&["send", "board,plc", "all", "--last-port"]);
+    assert_eq!((both.code, board.receive().0, plc.receive().0), (Some(0), b"all".to_vec(), b"all".to_vec()));
+    // Without it, the message goes to the configured port, and the way out is named.
+    let hint = format!("came from port {}: `udpchatctl ask plc TEXT --last-port`", plc.address().port());
+    daemon.ctl(&["ask", "plc", "T?"]).fails(5, &["plc does not listen on port", &hint]);
+}
+
+#[test]
 fn bytes_that_are_written_as_text_are_noticed() {
-    let daemon = Daemon::start();
+    let peer = Peer::new();
+    let daemon = Daemon::start_with(
+        &format!("peers.plc = {{ address = \"{}\", encoding = \"hex\" }}", peer.name()),
+        &[],
+    );
     let to = Peer::new().name();
     let note = "note: the text itself is sent, with its checksum; --hex sends the bytes\n";
     let sent = |args: &[&str]| daemon.ctl(&[&["send", &to][..], args].concat()).stderr;
     assert_eq!(sent(&["01 03 00 0a", "--append", "crc16-modbus"]), note);
     assert_eq!(sent(&["01 03 00 0a", "--append", "nmea"]), "");
     assert_eq!(sent(&["01 03 00 0a", "--hex", "--append", "crc16-modbus"]), "");
+    let crc = ["01 03 00 0a", "--append", "crc16-modbus"];
+    // Text for this peer is its bytes as digits.
+    assert_eq!(daemon.ctl(&[&["send", "plc"], &crc[..]].concat()).stderr, "");
+    let mixed = format!("plc,{to}");
+    assert_eq!(daemon.ctl(&[&["send", &mixed], &crc[..]].concat()).stderr, note);
+    assert_eq!(daemon.ctl(&[&["send", "plc", "-e", "ascii"], &crc[..]].concat()).stderr, note);
+    let asked = daemon.ctl(&[&["ask", "plc", "--timeout", "1ms"], &crc[..]].concat());
+    assert!(asked.code == Some(4) && !asked.stderr.contains("the text itself"), "{asked:?}");
+    assert_eq!(peer.receive().0.len(), 6, "four bytes and their checksum");
 }
 
 #[test]

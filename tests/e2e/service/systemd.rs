@@ -47,6 +47,24 @@ fn a_client_between_two_daemons_is_served() {
 }
 
 #[test]
+fn a_stop_says_that_the_next_message_starts_it_again() {
+    let mut manager = Manager::new();
+    let daemon = manager.start(&[]);
+    let stopped = daemon.ctl(&["stop"]);
+    let note = "the next message or command starts it again";
+    assert!(stopped.stdout == "stopped\n" && stopped.stderr.contains(note), "{stopped:?}");
+    assert!(
+        stopped.stderr.contains("`systemctl --user stop udpchatd.socket udpchatd.service`"),
+        "{stopped:?}"
+    );
+    manager.stopped(daemon);
+    let daemon = manager.start(&[]);
+    assert_eq!(daemon.ctl(&["--json", "stop"]).json()[0]["socket_activated"], true);
+    let own = Daemon::start();
+    assert_eq!(own.ctl(&["stop"]).ok(), "stopped\n");
+}
+
+#[test]
 fn configured_addresses_are_bound_beside_passed_sockets() {
     let mut manager = Manager::new();
     let address = manager.udp.local_addr().unwrap();

@@ -134,6 +134,38 @@ pub fn check_ipv4(host: &str) -> Result<(), ValueError> {
     })
 }
 
+/// Refuses a destination whose address or port is wrong. Names of hosts are accepted, since only the resolver knows them.
+///
+/// # Errors
+/// The text is no address with a port, although it looks like one.
+pub fn check_destination(text: &str) -> Result<(), ValueError> {
+    check_width(text)?;
+    check_port_sign(text)?;
+    let (host, port) = split_port(text);
+    check_ipv4(host)?;
+    match port.map(|port| parse_port(port, PeerAddress::HINT)).transpose()? {
+        Some(0) => Err(ValueError::new("a peer cannot have port 0", PeerAddress::HINT)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a network that is written with wildcards: `10.0.0.*`.
+///
+/// # Errors
+/// The text is such a network; the hint has it with its prefix.
+pub fn check_wildcards(text: &str) -> Result<(), ValueError> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let given = parts.iter().take_while(|part| part.parse::<u8>().is_ok()).count();
+    let (given, wild) = parts.split_at(given);
+    if given.is_empty() || wild.is_empty() || parts.len() > 4 || wild.iter().any(|part| *part != "*") {
+        return Ok(());
+    }
+    let zeros = std::iter::repeat_n("0", 4 - given.len());
+    let address = given.iter().copied().chain(zeros).collect::<Vec<_>>().join(".");
+    let meant = quoted(&format!("{address}/{}", 8 * given.len()));
+    Err(ValueError::new(format!("{} is not a network", quoted(text)), format!("write {meant}")))
+}
+
 /// Splits at the colon before the port, if there is one. A bare IPv6 address has no port.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
@@ -326,19 +358,28 @@ impl Text for PeerAddress {
 
 /// Names a range of IP addresses; a bare address is a range of one. IPv4 inside IPv6 counts as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Network(IpNet);
+pub struct Network {
+    range: IpNet,
+    /// As written, with the bits behind the prefix.
+    written: IpNet,
+}
 
 impl Network {
     const HINT: &str = "write for example \"192.168.0.0/16\", \"fe80::/10\" or a single address";
 
     /// Returns the range, with the bits after its prefix cleared.
     pub const fn range(self) -> IpNet {
-        self.0
+        self.range
+    }
+
+    /// Returns the network as it is written, if that has bits behind the prefix: `10.0.0.1/24`. Perhaps one address is meant.
+    pub fn with_host_bits(self) -> Option<IpNet> {
+        Some(self.written).filter(|written| *written != self.range)
     }
 
     /// Returns whether the range contains the address.
     pub fn contains(self, ip: IpAddr) -> bool {
-        self.0.contains(&ip.to_canonical())
+        self.range.contains(&ip.to_canonical())
     }
 }
 
@@ -348,13 +389,15 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let trimmed = text.trim();
         check_width(trimmed)?;
+        check_wildcards(trimmed)?;
         let range = match trimmed.parse::<IpAddr>() {
             Ok(ip) => IpNet::from(ip),
             Err(_) => trimmed
                 .parse::<IpNet>()
                 .map_err(|_| ValueError::new(format!("{} is not a network", quoted(text)), Self::HINT))?,
         };
-        Ok(Self(unmapped(range).trunc()))
+        let written = unmapped(range);
+        Ok(Self { range: written.trunc(), written })
     }
 }
 
@@ -369,7 +412,7 @@ fn unmapped(range: IpNet) -> IpNet {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.range.fmt(f)
     }
 }
 

@@ -195,6 +195,45 @@ fn networks_are_read_and_normalised() {
 }
 
 #[test]
+fn wildcards_are_written_as_a_prefix() {
+    for (text, meant) in [
+        ("10.0.0.*", "10.0.0.0/24"),
+        ("10.1.*.*", "10.1.0.0/16"),
+        ("10.1.*", "10.1.0.0/16"),
+        ("10.*", "10.0.0.0/8"),
+    ] {
+        let hint = format!("write `{meant}`");
+        assert_eq!(check_wildcards(text).unwrap_err().hint(), Some(&*hint), "{text}");
+        assert_eq!(text.parse::<Network>().unwrap_err().hint(), Some(&*hint), "{text}");
+    }
+    for text in ["", "*", "10.0.0.1", "10.*.0.1", "10.0.0.0.*", "256.*", "bob.*", "10.0.0.*/24"] {
+        assert!(check_wildcards(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_destination_is_refused_and_a_host_is_not() {
+    for text in
+        ["10.0.0.7", "10.0.0.7:9", "[::1]:9", "::1", "lab.example", "lab:9000", "张三", "fe80::1%eth0"]
+    {
+        assert!(check_destination(text).is_ok(), "{text}");
+    }
+    for text in [
+        "10.0.0.7:99999",
+        "10.0.0.7:0",
+        "lab:99999",
+        "lab:x",
+        "10.0.0.7：9",
+        "10.0.7",
+        "10.0.0.7,9",
+        "１.2.3.4",
+        "[::1]:65536",
+    ] {
+        assert!(check_destination(text).unwrap_err().hint().is_some(), "{text}");
+    }
+}
+
+#[test]
 fn a_network_contains_ipv4_inside_ipv6() {
     let network: Network = "10.0.0.0/8".parse().unwrap();
     assert!(network.contains("10.1.2.3".parse().unwrap()));

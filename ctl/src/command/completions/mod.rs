@@ -25,7 +25,7 @@ Examples:
 #[command(after_help = HELP)]
 pub(crate) struct CompletionsArgs {
     /// The shell: bash, zsh or fish
-    #[arg(value_name = "SHELL", value_enum, hide_possible_values = true)]
+    #[arg(value_name = "SHELL", value_enum, ignore_case = true, hide_possible_values = true)]
     shell: Shell,
 }
 

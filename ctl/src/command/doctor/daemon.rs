@@ -9,6 +9,7 @@ use udpchat_locale::{tr, translated};
 
 use super::facts::{AccessDenied, Facts, Reach, Reached, RunningDaemon, Tried, Unusable, shown};
 use super::finding::Finding;
+use crate::systemd;
 
 const TOPIC: &str = "daemon";
 
@@ -16,8 +17,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     match &facts.daemon {
         Reach::Reached(reached) => reachable(reached),
         Reach::NotReached { denied: Some(denied), running, .. } => vec![refused(denied, running)],
-        Reach::NotReached { tried, denied: None, running, sees_all } => {
-            let mut found = vec![absent(tried, running, *sees_all)];
+        Reach::NotReached { tried, denied: None, running, sees_all, start } => {
+            let mut found = vec![absent(tried, running, (*sees_all, start))];
             found.extend(configuration(facts));
             found
         }
@@ -37,17 +38,25 @@ fn reachable(reached: &Reached) -> Vec<Finding> {
     found
 }
 
-fn absent(tried: &[Tried], running: &[RunningDaemon], sees_all: bool) -> Finding {
+fn absent(tried: &[Tried], running: &[RunningDaemon], otherwise: (bool, &str)) -> Finding {
     let each = |(path, why): &Tried| tr!("{path} ({obstacle})", path = shown(path), obstacle = why);
-    let tried: Vec<_> = tried.iter().map(each).collect();
-    let seen = tr!("no daemon answers; tried {tried}", tried = tried.join(tr!(", ")));
+    let listed: Vec<_> = tried.iter().map(each).collect();
+    let seen = tr!("no daemon answers; tried {tried}", tried = listed.join(tr!(", ")));
     // One whose socket is known can be used at once.
     let Some(RunningDaemon { process, socket }) =
         running.iter().find(|daemon| daemon.socket.is_some()).or(running.first())
     else {
-        return not_running(&seen, sees_all);
+        return not_running(&seen, otherwise);
     };
     match socket {
+        Some(socket) if tried.iter().any(|(path, _)| path == socket) => {
+            let seen = tr!(
+                "{seen}; {process} is running, and listens there, but the file of its socket was removed",
+                seen,
+                process
+            );
+            Finding::problem(TOPIC, seen).hint(systemd::how_to_make_again(socket))
+        }
         Some(socket) => {
             let there = shown(socket);
             let seen =
@@ -71,15 +80,14 @@ fn absent(tried: &[Tried], running: &[RunningDaemon], sees_all: bool) -> Finding
     }
 }
 
-fn not_running(seen: &str, sees_all: bool) -> Finding {
+fn not_running(seen: &str, (sees_all, start): (bool, &str)) -> Finding {
     if sees_all {
         let seen = tr!("{seen}; no udpchatd process is running", seen);
-        return Finding::problem(TOPIC, seen).hint(tr!("start one with `udpchatd`"));
+        return Finding::problem(TOPIC, seen).hint(start);
     }
     let seen =
         tr!("{seen}; no udpchatd process of this user is running, and those of others are hidden", seen);
-    Finding::problem(TOPIC, seen)
-        .hint(tr!("start one with `udpchatd`; `sudo udpchatctl doctor` sees all processes"))
+    Finding::problem(TOPIC, seen).hint(tr!("{start}; `sudo udpchatctl doctor` sees all processes", start))
 }
 
 fn refused(denied: &AccessDenied, running: &[RunningDaemon]) -> Finding {
@@ -130,7 +138,8 @@ mod tests {
             advice: None,
         });
         let tried = vec![("/a".into(), "no such socket".to_owned())];
-        let daemon = Reach::NotReached { tried, denied, running: running.to_vec(), sees_all: true };
+        let daemon =
+            Reach::NotReached { tried, denied, running: running.to_vec(), sees_all: true, start: "start it" };
         Facts { daemon, ..without_daemon("[::]:7788") }
     }
 
@@ -167,6 +176,13 @@ mod tests {
         let seen = findings(&not_reached(&[running(None), running(Some("/b c/s"))], false));
         assert!(text(&seen).contains("is running, and listens at /b c/s"), "{seen:?}");
         assert!(seen[0].hint.as_ref().unwrap().contains("udpchatctl --socket '/b c/s' doctor"), "{seen:?}");
+        // The socket that was tried is the one at which it listens.
+        let removed = findings(&not_reached(&[running(Some("/a"))], false));
+        assert!(
+            text(&removed).contains("listens there, but the file of its socket was removed"),
+            "{removed:?}"
+        );
+        assert!(removed[0].hint.as_ref().unwrap().contains("stop udpchatd.socket"), "{removed:?}");
     }
 
     #[test]

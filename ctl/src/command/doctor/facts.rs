@@ -113,6 +113,8 @@ pub(crate) enum Reach {
         running: Vec<RunningDaemon>,
         /// Whether this user sees the processes of others.
         sees_all: bool,
+        /// How to start the daemon.
+        start: &'static str,
     },
 }
 

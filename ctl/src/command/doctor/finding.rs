@@ -84,24 +84,12 @@ const INDENT: usize = LEVEL_WIDTH + TOPIC_WIDTH;
 /// In fewer columns a text is not wrapped.
 const MIN_COLUMNS: usize = 20;
 
-/// Wraps a text that begins `before` columns behind the indent. Commands between backquotes stay in one line, so that they can be
-/// copied, unless they are longer than it.
+/// Wraps a text that begins `before` columns behind the indent.
 fn wrapped<'a>(text: &'a str, before: usize, columns: Option<usize>) -> Cow<'a, str> {
     let room = columns.map(|columns| columns.saturating_sub(INDENT + before));
     let Some(room) = room.filter(|room| *room >= MIN_COLUMNS) else { return Cow::Borrowed(text) };
     let separator = format!("\n{}", " ".repeat(INDENT + before));
-    let lines = wrap::wrap(&with_solid_commands(text, room), room);
-    Cow::Owned(lines.into_iter().map(|line| text[line].trim_end()).collect::<Vec<_>>().join(&separator))
-}
-
-/// Replaces the blanks in each command between backquotes that fits into a line, so that it is one word of the same length.
-fn with_solid_commands(text: &str, room: usize) -> String {
-    let parts = text.split('`').enumerate();
-    let solid = parts.map(|(number, part)| match number % 2 == 1 && part.width() + 2 <= room {
-        true => part.replace(' ', "_"),
-        false => part.to_owned(),
-    });
-    solid.collect::<Vec<_>>().join("`")
+    Cow::Owned(wrap::message(text, room).join(&separator))
 }
 
 /// Returns the blanks between a word and the next column. At least one separates them.
@@ -116,7 +104,12 @@ fn as_text(finding: &Finding, palette: Palette, columns: Option<usize>) -> Strin
         Level::Warning => (tr!("warning"), ALERT),
         Level::Problem => (tr!("problem"), ERROR),
     };
-    let (level, topic) = (padding(word, LEVEL_WIDTH), translation(finding.topic));
+    let topic = match finding.topic {
+        // Its column is narrow.
+        "configuration" => "config",
+        topic => topic,
+    };
+    let (level, topic) = (padding(word, LEVEL_WIDTH), translation(topic));
     let seen = translated(&finding.seen);
     let mut out = format!(
         "{}{level}{topic}{}{}\n",
@@ -144,7 +137,8 @@ mod tests {
 
     #[test]
     fn findings_are_aligned_in_chinese() {
-        const TOPICS: [&str; 14] = [
+        const TOPICS: [&str; 15] = [
+            "configuration",
             "daemon",
             "port",
             "listen",

@@ -127,7 +127,11 @@ fn over_limit(facts: &Facts, address: SocketAddr) -> Option<Finding> {
 fn sent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
     let Newest::Message(message) = &peer.last_sent else { return None };
     if let Some(bounce) = bounce(message, &peer.last_heard) {
-        return Some(bounced(facts, message, bounce, &peer.last_heard));
+        let finding = bounced(facts, message, bounce, &peer.last_heard);
+        return Some(match now_at(facts, peer) {
+            Some(hint) => finding.hint(hint),
+            None => finding,
+        });
     }
     let Message { id, at, error, .. } = message.as_ref();
     let at = facts.local_time(*at);
@@ -146,6 +150,24 @@ fn sent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
             ),
         )
         .hint(tr!("the cause may have gone: send another message")),
+    })
+}
+
+/// Says that the host has sent something from another port since the last message of this peer.
+fn now_at(facts: &Facts, peer: &PeerFacts) -> Option<String> {
+    let Newest::Message(last) = &peer.last_of_host else { return None };
+    let is_newer = !matches!(&peer.last_heard, Newest::Message(heard) if heard.id >= last.id);
+    // A message of another configured peer is none of this one.
+    let is_of_nobody = last.name.as_ref().is_none_or(|name| *name == peer.name);
+    (is_newer && is_of_nobody).then(|| {
+        tr!(
+            "its host sends from port {port} now, #{id} at {time}: in the configuration, `address = \"{ip}\"` without a port is every \
+             port of that host",
+            port = last.peer.port(),
+            id = last.id,
+            time = facts.local_time(last.at),
+            ip = last.peer.ip()
+        )
     })
 }
 
@@ -178,7 +200,7 @@ fn bounced(facts: &Facts, sent: &Message, bounce: &Bounce, heard: &Newest) -> Fi
 /// Reports that it has sent nothing for its `silent_after`.
 fn silent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
     let watched = facts.status()?.watched_peers.iter().find(|watched| watched.name == peer.name)?;
-    silence(facts, watched).map(|finding| Finding { topic: TOPIC, hint: None, ..finding })
+    silence(facts, watched).map(|finding| Finding { topic: TOPIC, hint: now_at(facts, peer), ..finding })
 }
 
 /// Reports the last message from it. A message from another port of its host is none of its messages.
@@ -358,6 +380,21 @@ mod tests {
             "bob does not listen on port 8080: #5 bounced at 2026-11-22 11:00:00 (port unreachable, says 10.1.0.7)"
         );
         assert!(of_peer[1].hint.as_ref().unwrap().contains("`udpchatctl send bob TEXT --when-seen`"));
+        let Newest::Message(last) = message("10.1.0.7:5000") else { panic!() };
+        let moved = |id, name: Option<&str>| {
+            let last = Message { id, name: name.map(str::to_owned), ..Message::clone(&last) };
+            let moved = PeerFacts { last_of_host: Newest::Message(Box::new(last)), ..silent.clone() };
+            found(facts(), PeerFacts { last_heard: message("10.1.0.7:8080"), ..moved })[1]
+                .hint
+                .clone()
+                .unwrap()
+        };
+        assert!(
+            moved(6, None).starts_with("its host sends from port 5000 now, #6 at "),
+            "{}",
+            moved(6, None)
+        );
+        assert!(moved(3, None).contains("--when-seen") && moved(6, Some("eve")).contains("--when-seen"));
         // Message 4 came before it.
         let heard_before = PeerFacts { last_heard: message("10.1.0.7:8080"), ..silent };
         let of_peer = found(facts(), heard_before.clone());

@@ -12,6 +12,9 @@ const TOPIC: &str = "port";
 /// The name of the daemon's process.
 const DAEMON: &str = "udpchatd";
 
+/// The name of the process that holds sockets for services.
+const SERVICE_MANAGER: &str = "systemd";
+
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     match facts.status() {
         Some(status) => intercepting(facts, &status.listen),
@@ -39,6 +42,10 @@ fn held(facts: &Facts, socket: &UdpSocket) -> Finding {
     match &socket.holder {
         Some(holder) if holder.name == DAEMON => Finding::warning(TOPIC, seen).hint(tr!(
             "that daemon receives there; `listen` in the configuration sets another port for a second one"
+        )),
+        Some(holder) if holder.name == SERVICE_MANAGER => Finding::problem(TOPIC, seen).hint(tr!(
+            "it holds the port for a daemon that does not run or does not answer: `systemctl status udpchatd.socket udpchatd.service` \
+             shows why"
         )),
         Some(_) => Finding::problem(TOPIC, seen)
             .hint(tr!("stop that program, or set another port for udpchatd with `listen` in its configuration")),
@@ -127,6 +134,15 @@ mod tests {
             assert_eq!(levels(&found), [level], "{held}");
             assert_eq!(text(&found).contains("held by nc (pid 4711, user bob)"), level == Problem);
         }
+    }
+
+    #[test]
+    fn the_service_manager_is_not_to_be_stopped() {
+        let mut held = socket("[::]:7788");
+        held.holder.as_mut().unwrap().name = "systemd".to_owned();
+        let found = findings(&Facts { sockets: vec![held], ..without_daemon("[::]:7788") });
+        let hint = found[0].hint.as_deref().unwrap();
+        assert!(hint.contains("systemctl status udpchatd.socket") && !hint.contains("stop"), "{hint}");
     }
 
     #[test]

@@ -70,7 +70,13 @@ pub(super) fn listening_on(addresses: &[&str]) -> Facts {
 
 /// Returns facts where no daemon runs and one would listen on an address.
 pub(super) fn without_daemon(listen: &str) -> Facts {
-    let daemon = Reach::NotReached { tried: Vec::new(), denied: None, running: Vec::new(), sees_all: true };
+    let daemon = Reach::NotReached {
+        tried: Vec::new(),
+        denied: None,
+        running: Vec::new(),
+        sees_all: true,
+        start: "start it",
+    };
     let configured = Configured { listen: vec![listen.parse().unwrap()], closed: Vec::new() };
     Facts { daemon, configured: Ok(configured), ..facts() }
 }

@@ -58,7 +58,7 @@ Examples:
 pub(crate) struct ExportArgs {
     /// `jsonl`: one entry per line, as `inbox --json` prints it; `pcap`: messages as UDP packets; `csv`: messages as a
     /// table [default: pcap or csv if FILE is named so, otherwise jsonl]
-    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    #[arg(long, value_name = "FORMAT", value_enum, ignore_case = true, hide_possible_values = true)]
     pub(crate) format: Option<Format>,
     /// Write to FILE instead of standard output and replace it when the export is complete; `-` is standard output
     #[arg(short, long, value_name = "FILE")]

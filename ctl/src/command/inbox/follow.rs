@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
@@ -30,6 +30,10 @@ pub(super) struct Marking {
 
 /// How often a daemon is looked for after the connection was lost.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a socket that this user may not open is tried again: where systemd holds the sockets, the daemon gives the new file its mode
+/// only when it has started.
+const DENIED_WAIT: Duration = Duration::from_secs(300);
 
 /// The note about a lost connection, or about the one that replaces it, in JSON.
 #[derive(Serialize)]
@@ -101,12 +105,13 @@ async fn connect_again(
     output: &mut Output,
     marking: &mut Option<Marking>,
 ) -> Result<(Client, String)> {
+    let mut denied = None;
     loop {
         sleep(RETRY_EVERY).await;
         output.check_reader()?;
         let (client, from) = match answering(lost.path(), *after, marking).await {
             Ok(found) => found,
-            Err(error) if may_pass(&error) => continue,
+            Err(error) if may_pass(&error) || may_be_opened(&error, &mut denied, Instant::now()) => continue,
             Err(error) => return Err(error),
         };
         if from == *after {
@@ -127,6 +132,15 @@ fn may_pass(error: &CtlError) -> bool {
     let kinds = ["busy", "inbox_unavailable"];
     let is_of_daemon = matches!(error, CtlError::Failed(failure) if kinds.contains(&failure.kind.as_ref()));
     is_of_daemon || error.is_lost() || error.is_timeout() || error.exit() == Exit::NoDaemon
+}
+
+/// Returns whether an error is that this user may not open the file of the socket, which may change soon; `denied` is since when.
+fn may_be_opened(error: &CtlError, denied: &mut Option<Instant>, now: Instant) -> bool {
+    // A daemon that refuses a role has a code.
+    let is_of_file = matches!(error, CtlError::Failed(failure) if failure.code.is_none());
+    is_of_file
+        && error.exit() == Exit::NotPermitted
+        && now.duration_since(*denied.get_or_insert(now)) < DENIED_WAIT
 }
 
 /// Connects for the subscription, and for the read mark if there is one; returns the id after which entries follow as well.
@@ -203,6 +217,17 @@ fn entry(received: Received) -> Result<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_that_may_not_be_opened_yet_is_tried_for_a_while() {
+        let of_file = CtlError::new(Exit::NotPermitted, "not_permitted", "x");
+        let refused = udpchat_api::ErrorObject::new(udpchat_api::ErrorKind::NotPermitted, "x");
+        let (mut denied, now) = (None, Instant::now());
+        assert!(!may_be_opened(&CtlError::from(refused), &mut denied, now), "a role does not change so");
+        assert!(may_be_opened(&of_file, &mut denied, now));
+        assert!(may_be_opened(&of_file, &mut denied, now + DENIED_WAIT / 2));
+        assert!(!may_be_opened(&of_file, &mut denied, now + DENIED_WAIT));
+    }
 
     #[test]
     fn only_what_ends_by_itself_is_tried_again() {

@@ -27,7 +27,7 @@ Examples:
 #[command(after_help = HELP)]
 pub(crate) struct ManArgs {
     /// The page: udpchatctl, udpchatd, or udpchat.toml, the configuration file
-    #[arg(value_name = "PAGE", value_enum, default_value_t = ManPage::Control, hide_possible_values = true)]
+    #[arg(value_name = "PAGE", value_enum, ignore_case = true, default_value_t = ManPage::Control, hide_possible_values = true)]
     page: ManPage,
 }
 

@@ -106,7 +106,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &PeersArgs) -> Result<(
         let lists = answer.lists.iter();
         return lists.map(ListLine::from).try_for_each(|list| context.output.json(&list));
     }
-    context.output.text(&table::lists(&answer.lists))
+    context.output.text(&table::lists(&answer.lists, context.output.terminal_width()))
 }
 
 /// A list of peers, in JSON: its key `list` distinguishes it from a peer.

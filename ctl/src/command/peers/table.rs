@@ -11,9 +11,13 @@ use udpchat_api::safe;
 use udpchat_locale::tr;
 
 use crate::output::{encoding_chosen_by, grouped, local_time};
+use crate::terminal::wrap;
 
 /// The space between two columns, in characters.
 const GAP: u16 = 2;
+
+/// In fewer columns, the members of a list are not wrapped.
+const MIN_MEMBERS: usize = 16;
 
 /// Names are truncated to this width before a column is left out, in columns.
 const SHORT_NAME: u16 = 16;
@@ -150,15 +154,24 @@ pub(super) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone
     lines(table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_add(GAP)))
 }
 
-/// Renders the lists of peers below a table, after an empty line.
-pub(super) fn lists(lists: &[PeerList]) -> String {
+/// Renders the lists of peers below a table, after an empty line; on a terminal of `width` columns, their members are wrapped.
+pub(super) fn lists(lists: &[PeerList], width: Option<u16>) -> String {
     if lists.is_empty() {
         return String::new();
     }
     let mut table = Table::new();
     table.load_style(NOTHING).set_header([tr!("LIST"), tr!("MEMBERS")]);
+    let names =
+        lists.iter().map(|list| wrap::width(&safe::one_line(&list.name))).chain([wrap::width(tr!("LIST"))]);
+    let names = names.max().unwrap_or(0) + usize::from(GAP);
+    let room =
+        width.map(|width| usize::from(width).saturating_sub(names)).filter(|room| *room >= MIN_MEMBERS);
     for PeerList { name, members } in lists {
-        table.add_row([text(name), text(&members.join(", "))]);
+        let members = members.join(", ");
+        let members = safe::one_line(&members);
+        let members =
+            room.map_or_else(|| members.to_string(), |room| wrap::message(&members, room).join("\n"));
+        table.add_row([text(name), members]);
     }
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, GAP));
@@ -389,9 +402,13 @@ sensor7  10.0.0.7       gbk   -            0     0  -
             name: name.to_owned(),
             members: members.map(str::to_owned).to_vec(),
         };
-        let shown = lists(&[list("lab", ["bob", "10.0.0.1:9"]), list("二班", ["a\u{1b}", "b"])]);
+        let shown = lists(&[list("lab", ["bob", "10.0.0.1:9"]), list("二班", ["a\u{1b}", "b"])], None);
         assert_eq!(shown, "\nLIST  MEMBERS\nlab   bob, 10.0.0.1:9\n二班  a\\u{1b}, b\n");
-        assert_eq!(lists(&[]), "");
+        assert_eq!(lists(&[], None), "");
+        let long = [list("lab", ["10.100.100.1:9000", "10.100.100.2:9000"])];
+        let wrapped = "\nLIST  MEMBERS\nlab   10.100.100.1:9000,\n      10.100.100.2:9000\n";
+        assert_eq!(lists(&long, Some(30)), wrapped);
+        assert_eq!(lists(&long, Some(8)).lines().count(), 3, "too narrow");
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl FromStr for Append {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = &*text.to_ascii_lowercase();
         let (name, order) = match text.split_once(':') {
             Some((name, "be")) => (name, Some(Order::Big)),
             Some((name, "le")) => (name, Some(Order::Little)),
@@ -163,6 +164,7 @@ mod tests {
             ("lrc", &[0x23]),
             ("xor8", &[0x31]),
             ("nmea", b"*31"),
+            ("CRC16-Modbus:BE", &[0x4b, 0x37]),
         ] {
             assert_eq!(appended(what, b"123456789"), expected, "{what}");
         }
@@ -179,7 +181,7 @@ mod tests {
         for what in ALGORITHMS.map(|(name, _)| name) {
             assert!(!appended(what, b"").is_empty(), "{what}");
         }
-        for wrong in ["", "crc", "crc16", "crc8:xe", ":be", "CRC8"] {
+        for wrong in ["", "crc", "crc16", "crc8:xe", ":be"] {
             assert!(wrong.parse::<Append>().is_err(), "{wrong}");
         }
     }

@@ -34,6 +34,7 @@ Examples:
   udpchatctl send bob --hex 'c4 e3 ba c3'
   udpchatctl send bob --escape 'a\\tb\\x00'
   udpchatctl send board8 'AT+RST' --eol crlf
+  udpchatctl send board8 'AT+RST' --last-port
   udpchatctl send bob --file letter.txt --split
   tail -f /var/log/syslog | udpchatctl send bob --lines
   udpchatctl send bob,sensor7,10.0.0.9:9000 hello
@@ -56,6 +57,9 @@ pub(crate) struct SendArgs {
     #[arg(add = ArgValueCandidates::new(candidates::peers))]
     #[arg(required_unless_present = "again")]
     pub(crate) to: Option<String>,
+    /// Send to the port that the last message of TO came from, as `chat` and `reply` do
+    #[arg(long, conflicts_with_all = ["again", "when_seen"])]
+    pub(crate) last_port: bool,
     #[command(flatten)]
     pub(crate) message: LinesArgs,
     #[command(flatten)]
@@ -72,7 +76,11 @@ impl SendArgs {
     /// Returns whether each message is sent as it is, once, to one destination.
     fn is_plain(&self) -> bool {
         let is_one = self.to.as_ref().is_some_and(|to| !many::may_be_several(to));
-        is_one && self.many.are_unused() && self.form.is_unused() && !self.confirm.is_given()
+        is_one
+            && self.many.are_unused()
+            && self.form.is_unused()
+            && !self.confirm.is_given()
+            && !self.last_port
     }
 
     /// Refuses a port that stands behind its host.
@@ -95,8 +103,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     arguments.refuse_port(&context).await?;
     arguments.form.note_literal(context.output, &arguments.message.message);
     if !arguments.is_plain() {
-        let SendArgs { to, message, form, many, hold, confirm } = arguments;
-        return job::run(context, to.as_deref(), message, (form, many, hold), *confirm).await;
+        let SendArgs { to, last_port, message, form, many, hold, confirm } = arguments;
+        return job::run(context, (to.as_deref(), *last_port), message, (form, many, hold), *confirm).await;
     }
     let target = SendParams { to: arguments.to.clone(), ..arguments.hold.params() };
     sender::send(context, target, &arguments.message).await

@@ -6,6 +6,8 @@ use udpchat_config::check_port_sign;
 use udpchat_locale::tr;
 
 use super::hold::HoldArgs;
+use super::known_peers::KnownPeers;
+use super::last_port;
 use super::payload::Payload;
 use crate::error::{CtlError, Exit, Result};
 
@@ -36,12 +38,17 @@ pub(super) async fn all(
     client: &mut Client,
     to: &str,
     alone: bool,
+    is_last_port: bool,
     hold: &HoldArgs,
 ) -> Result<Vec<Destination>> {
     check_port_sign(to).map_err(CtlError::of_value)?;
     let names: Vec<String> = to.split(',').map(|name| name.trim().to_owned()).collect();
     let is_one = names.len() == 1;
-    match client.call(&TargetsParams { to: names }).await {
+    let answer = client.call(&TargetsParams { to: names }).await;
+    if let (Ok(answer), true) = (&answer, is_last_port) {
+        return at_last_ports(client, &answer.targets).await;
+    }
+    match answer {
         // A host name stays, so that a note can name it.
         Ok(answer) if is_one && matches!(&answer.targets[..], [only] if only.list.is_none()) => {
             let shown = to.to_owned();
@@ -62,6 +69,17 @@ pub(super) async fn all(
             Err(if is_of_one { error.with_exit(Exit::Usage) } else { error })
         }
     }
+}
+
+/// Returns destinations at the ports that their last messages came from.
+async fn at_last_ports(client: &mut Client, targets: &[Target]) -> Result<Vec<Destination>> {
+    let (mut known, mut destinations) = (KnownPeers::default(), Vec::with_capacity(targets.len()));
+    for target in targets {
+        let params = last_port::params(client, &mut known, target).await?;
+        let (shown, encoding) = (target.to.clone(), Some(target.encoding.clone()));
+        destinations.push(Destination { params, shown, encoding });
+    }
+    Ok(destinations)
 }
 
 /// Returns the message of an entry, and where it goes.
@@ -97,7 +115,7 @@ pub(super) async fn again(
     };
     let payload = Payload::Bytes(message.raw.0);
     if let Some(to) = to {
-        return Ok((payload, all(client, to, false, hold).await?));
+        return Ok((payload, all(client, to, false, false, hold).await?));
     }
     if message.direction == Direction::In {
         let hint = tr!("name a destination: `udpchatctl send TO --again {id}`", id);

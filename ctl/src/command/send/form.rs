@@ -59,17 +59,22 @@ impl FormArgs {
         Ok(())
     }
 
-    /// Prints notes on what is sent as it is written, and may be meant otherwise: bytes as text, with a checksum that follows
-    /// bytes; fields and escapes.
+    /// Prints notes on what is sent as it is written, and may be meant otherwise: fields and escapes.
     pub(in crate::command) fn note_literal(&self, output: &mut Output, message: &MessageArgs) {
         note_unfilled(output, self.fill, message);
         note_escapes(output, message);
-        self.note_digits(output, message);
     }
 
-    fn note_digits(&self, output: &mut Output, message: &MessageArgs) {
+    /// Prints a note on bytes that are sent as text, with a checksum that follows bytes, to peers that use these encodings.
+    pub(in crate::command) fn note_digits<'a>(
+        &self,
+        output: &mut Output,
+        message: &MessageArgs,
+        mut encodings: impl Iterator<Item = Option<&'a str>>,
+    ) {
         let is_binary = self.append.is_some_and(Append::is_binary);
-        if is_binary && !message.hex && are_byte_pairs(&message.text.join(" ")) {
+        let mut is_text = || !message.hex && encodings.any(|encoding| !is_hex(message, encoding));
+        if is_binary && are_byte_pairs(&message.text.join(" ")) && is_text() {
             output.note(tr!("the text itself is sent, with its checksum; --hex sends the bytes"));
         }
     }
@@ -138,7 +143,7 @@ impl FormArgs {
     /// Makes the message of `ask` from what was read.
     pub(in crate::command) async fn of_one(
         &self,
-        client: &mut Client,
+        (client, output): (&mut Client, &mut Output),
         to: &str,
         message: &MessageArgs,
         payload: Payload,
@@ -150,6 +155,7 @@ impl FormArgs {
             let answer = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?;
             encoding = answer.targets.into_iter().next().map(|target| target.encoding);
         }
+        self.note_digits(output, message, std::iter::once(encoding.as_deref()));
         self.finished(payload, message, encoding.as_deref())
     }
 }

@@ -35,7 +35,7 @@ use crate::output::{Output, Progress, Reached, counted, duration, grouped};
 /// Runs `send` for what the plain form cannot do.
 pub(super) async fn run(
     context: Context<'_>,
-    to: Option<&str>,
+    (to, is_last_port): (Option<&str>, bool),
     LinesArgs { message, lines }: &LinesArgs,
     (form, many, hold): (&FormArgs, &ManyArgs, &HoldArgs),
     confirm: ConfirmArgs,
@@ -52,14 +52,16 @@ pub(super) async fn run(
     let reading = form.for_reading(message);
     if *lines {
         let mut client = context.connect().await?;
-        let destinations = destination::all(&mut client, to, is_alone(form, many), hold).await?;
+        let destinations =
+            destination::all(&mut client, to, is_alone(form, many), is_last_port, hold).await?;
         let source = Source::of(message);
         if source.waits() {
             let note = tr!("reading one message per line from standard input, end with Ctrl+D");
             note_reading(context.output, note);
         }
         let lines = Lines::new(source.open()?, source.to_string(), reading.hex);
-        if let Some(target) = is_plain(&destinations, to, form, many, hold).filter(|_| !confirm.is_given()) {
+        let plain = is_plain(&destinations, to, form, many, hold);
+        if let Some(target) = plain.filter(|_| !confirm.is_given() && !is_last_port) {
             let mut sender = Sender::new(client, context.output, target, message);
             return sender.lines(lines).await;
         }
@@ -70,8 +72,9 @@ pub(super) async fn run(
     message.check()?;
     let (mut client, output, payload) = prepare(context, &reading).await?;
     let draft = form.draft(payload)?;
-    let destinations = destination::all(&mut client, to, is_alone(form, many), hold).await?;
-    let plain = is_plain(&destinations, to, form, many, hold).filter(|_| !confirm.is_given());
+    let destinations = destination::all(&mut client, to, is_alone(form, many), is_last_port, hold).await?;
+    let plain = is_plain(&destinations, to, form, many, hold);
+    let plain = plain.filter(|_| !confirm.is_given() && !is_last_port);
     if let (Some(target), Draft::Payload(payload)) = (plain, &draft) {
         let mut sender = Sender::new(client, output, target, message);
         return sender.payload(payload.clone()).await;
@@ -124,6 +127,8 @@ impl Job {
             for destination in &self.destinations {
                 self.form.check_encoding(&self.message, destination.encoding.as_deref())?;
             }
+            let encodings = self.destinations.iter().map(|destination| destination.encoding.as_deref());
+            self.form.note_digits(output, &self.message, encodings);
         }
         let is_alone = self.destinations.len() == 1 && !self.is_lines && many.every.is_none();
         if let Some(every) = many.every.filter(|_| output.is_watched()) {

@@ -67,7 +67,7 @@ pub(in crate::command) fn note_escapes(output: &mut Output, message: &MessageArg
 
 /// Returns an escape that is hardly meant as text: a line end at the end, a carriage return with its line feed, or a byte in
 /// hexadecimal digits. Others are in paths of Windows and in JSON.
-fn escape_in(text: &str) -> Option<&str> {
+pub(in crate::command) fn escape_in(text: &str) -> Option<&str> {
     let at_the_end = || [r"\r\n", r"\n", r"\r", r"\0"].into_iter().find(|escape| text.ends_with(escape));
     let is_byte = |escape: &str| escape.bytes().skip(2).all(|digit| digit.is_ascii_hexdigit());
     let mut bytes = text.match_indices(r"\x").filter_map(|(at, _)| text.get(at..at + 4));

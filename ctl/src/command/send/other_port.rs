@@ -1,6 +1,7 @@
 //! A message to a destination without a port, whose host talks from another port than the default.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use udpchat_api::call::Peer;
 use udpchat_api::{Client, Message};
@@ -8,6 +9,7 @@ use udpchat_config::{DEFAULT_PORT, PeerAddress};
 use udpchat_locale::tr;
 
 use super::known_peers::KnownPeers;
+use super::last_port::last_heard;
 
 /// Where the last message of a host came from: not the port that a message to it went to.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(in crate::command) enum OtherPort {
     OfPeer { name: String, heard: String },
     /// A host whose address was written without a port, and which was heard from other ports only.
     OfHost { to: String, heard: SocketAddr },
+    /// A destination with a port, whose host has sent something from another port since its last message.
+    Since { to: String, heard: SocketAddr, id: u64 },
 }
 
 impl OtherPort {
@@ -38,6 +42,20 @@ impl OtherPort {
             Some(name) => Self::of_peer(peers, name, sent),
             None => Self::of_host(peers, to, sent),
         }
+    }
+
+    /// Returns it if a message that was not delivered went to a port from which its host does not talk any more.
+    pub(in crate::command) async fn since(socket: &Path, to: &str, sent: &Message) -> Option<Self> {
+        let mut client = Client::connect(socket).await.ok()?;
+        let mut known = KnownPeers::default();
+        let peers = &known.get(&mut client).await?.peers;
+        let last = last_heard(peers, sent.name.as_deref().unwrap_or(to), sent.peer)?;
+        let heard: SocketAddr = last.last_from.as_ref()?.parse().ok()?;
+        (heard.port() != sent.peer.port()).then_some(Self::Since {
+            to: to.to_owned(),
+            heard,
+            id: last.last_id?,
+        })
     }
 
     fn of_peer(peers: &[Peer], name: &str, sent: &Message) -> Option<Self> {
@@ -86,6 +104,14 @@ impl OtherPort {
                 port = DEFAULT_PORT,
                 heard,
                 command
+            ),
+            Self::Since { to, heard, id } => tr!(
+                "the last message from that host, #{id}, came from port {port}: `udpchatctl {command} {to} TEXT --last-port` sends \
+                 there; in the configuration, an address without a port is every port of a host",
+                id,
+                port = heard.port(),
+                command,
+                to
             ),
         }
     }

@@ -59,7 +59,14 @@ pub(crate) struct StatusArgs {
     #[arg(long, conflicts_with_all = ["watch", "format"])]
     pub(crate) acknowledge: bool,
     /// `text`, `json` as with --json, or metrics for monitoring: `prometheus`, `openmetrics` [default: text]
-    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true, conflicts_with = "watch")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        ignore_case = true,
+        hide_possible_values = true,
+        conflicts_with = "watch"
+    )]
     pub(crate) format: Option<StatusFormat>,
     /// With metrics: write to FILE, replaced atomically and readable by everyone
     #[arg(short, long, value_name = "FILE", requires = "format")]

@@ -179,7 +179,18 @@ fn silent(status: &Status, zone: &TimeZone) -> Vec<String> {
     let silent = status.watched_peers.iter().filter_map(|peer| Some((peer, peer.silent_since?)));
     let mut lines: Vec<String> = silent
         .map(|(peer, since)| {
-            tr!("{peer} since {time}", peer = safe::one_line(&peer.name), time = local_time(since, zone))
+            let (name, since) = (safe::one_line(&peer.name), local_time(since, zone));
+            match peer.last_heard {
+                Some(heard) => {
+                    tr!(
+                        "{name} since {since}, last heard {time}",
+                        name,
+                        since,
+                        time = local_time(heard, zone)
+                    )
+                }
+                None => tr!("{peer} since {time}", peer = name, time = since),
+            }
         })
         .collect();
     if let more @ 1.. = lines.len().saturating_sub(MAX_SILENT) {
@@ -412,18 +423,22 @@ index:           up to #1023, 128.0 KiB
         let at = "2026-11-22T12:00:00Z".parse().unwrap();
         let peer =
             |name: &str, silent_since| WatchedPeer { name: name.to_owned(), last_heard: None, silent_since };
-        status.watched_peers = vec![peer("door\u{1b}", Some(at)), peer("sensor7", None)];
+        let heard = Some("2026-11-22T11:00:00Z".parse().unwrap());
+        let known = WatchedPeer { last_heard: heard, ..peer("gate", Some(at)) };
+        status.watched_peers = vec![peer("door\u{1b}", Some(at)), peer("sensor7", None), known];
         let shown = || as_text(&status, at, &TimeZone::UTC, Palette::new(false));
         let english = "\
 sent:            1 datagram, 0 failed, 7 bounced
 held:            3 messages, 2.0 KiB
 silent:          door\\u{1b} since 2026-11-22 12:00:00
+silent:          gate since 2026-11-22 12:00:00, last heard 2026-11-22 11:00:00
 ICMP:            2 reports match no message, and are ignored
 ";
         let chinese = "\
 已发送：         1 个数据报，失败 0，退回 7
 保留：           3 条消息，2.0 KiB
 静默：           door\\u{1b}，自 2026-11-22 12:00:00 起
+静默：           gate，自 2026-11-22 12:00:00 起，最后一条消息在 2026-11-22 11:00:00
 ICMP：           有 2 个报告不对应任何消息，已忽略
 ";
         assert!(shown().contains(english), "{}", shown());

@@ -83,6 +83,9 @@ pub struct ReloadAnswer {
     /// What is wrong with groups of users that the configuration names and that give no access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<String>,
+    /// What is valid and probably not meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 call! {
@@ -101,4 +104,7 @@ pub struct StopAnswer {
     /// written again within seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unstorable: Option<u64>,
+    /// Whether the service manager holds the sockets: the next datagram or connection starts the daemon again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub socket_activated: bool,
 }

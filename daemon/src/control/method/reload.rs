@@ -17,6 +17,7 @@ pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<Reloa
         Ok(keys) => Ok(ReloadAnswer {
             needs_restart: keys.into_iter().map(str::to_owned).collect(),
             groups: context.daemon().health.problem(Component::UserGroups),
+            notes: context.daemon().configuration.current().doubts(),
         }),
         Err(error) => {
             Err(ErrorObject::new(ErrorKind::BadConfiguration, refusal(&error)).hint_if(error.hint()))

@@ -12,7 +12,7 @@ pub(super) async fn call(context: &mut Context, params: StopParams) -> Result<St
     }
     context.control.audit.asked(&context.client, "stop").await;
     context.stop();
-    Ok(StopAnswer { unstorable })
+    Ok(StopAnswer { unstorable, socket_activated: !context.control.socket.is_own() })
 }
 
 fn losing(number: u64) -> ErrorObject {

@@ -17,13 +17,17 @@ use crate::receive::dropped_sources::{DroppedSource, DroppedSources};
 /// How long dropped datagrams wait for their gap, so that each source has at most one gap in this time.
 const REPORT_NS: u64 = SECOND_NS;
 
+/// How long before the start of the daemon a datagram may have arrived and still count at that time: the service manager holds the
+/// sockets while no daemon runs.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 86_400);
+
 /// The limits on datagrams by their source. They hold for all sockets together.
 #[derive(Debug)]
 pub(crate) struct Limits {
     started: Instant,
     /// Whether there are limits: without any, a batch costs one look at this.
     is_on: AtomicBool,
-    /// When dropped datagrams are to be reported, in nanoseconds since `started`; 0 while there are none. Changes only while
+    /// When dropped datagrams are to be reported, by `now_ns`; 0 while there are none. Changes only while
     /// the table is locked.
     report_at_ns: AtomicU64,
     table: Mutex<Table>,
@@ -89,9 +93,10 @@ impl Limits {
         excess
     }
 
+    /// Returns the time since [`LONGEST_WAIT`] before the start, in nanoseconds.
     fn now_ns(&self) -> u64 {
         // 584 years.
-        self.started.elapsed().as_nanos() as u64
+        (LONGEST_WAIT + self.started.elapsed()).as_nanos() as u64
     }
 }
 
@@ -140,9 +145,9 @@ mod tests {
 
     #[test]
     fn datagrams_count_at_their_arrival_whatever_the_clock_shows() {
-        let limits = Limits { started: Instant::now() - Duration::from_secs(3_600), ..limits("100/s") };
+        let limits = limits("100/s");
         let second = i64::try_from(SECOND_NS).unwrap();
-        // A daemon that was busy for ten seconds.
+        // A daemon that was busy for ten seconds, or did not run.
         for ago in (0..=1_000).rev() {
             assert_eq!(admitted(&limits, ago * second / 100, 1), 1, "{ago}");
         }

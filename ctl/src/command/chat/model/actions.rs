@@ -1,5 +1,6 @@
 //! The actions of keys: writing, sending, scrolling, opening conversations.
 
+use udpchat_config::check_destination;
 use udpchat_locale::tr;
 
 use super::conversation::{Conversation, Scroll, WindowEnd};
@@ -11,7 +12,7 @@ use super::request::Request;
 use super::state::{Model, Overlay, is_hex};
 use crate::command::chat::editor::Motion;
 use crate::command::chat::keys::Action;
-use crate::command::send::{Append, Payload};
+use crate::command::send::{Append, Payload, escape_in};
 use crate::error::{CtlError, Result};
 use crate::output::{as_line, hex_pairs, in_one_line};
 
@@ -240,6 +241,10 @@ impl Model {
         };
         let text = self.input.take();
         self.history.push(Typed { text: text.clone(), is_hex: self.is_hex });
+        let is_text = matches!(payload, Payload::Text(_));
+        self.notice = escape_in(&text).filter(|_| is_text).map(|escape| {
+            tr!("`{escape}` is sent as it is written; F5 adds a line end, and F4 sends bytes", escape)
+        });
         self.send(key, text, payload, self.is_holding);
     }
 
@@ -307,6 +312,9 @@ impl Model {
             return;
         }
         match choices.swap_remove(picker.selected).action {
+            ChoiceAction::Open(PeerKey::Host(typed)) if self.refuse_address(&typed) => {
+                self.overlay = Some(Overlay::Picker(picker));
+            }
             ChoiceAction::Open(key) => self.open(key),
             ChoiceAction::RefuseList(name) => {
                 let (why, hint) = list_refusal(&name);
@@ -316,6 +324,13 @@ impl Model {
             ChoiceAction::Read(encoding) => self.read_in(encoding),
             ChoiceAction::Leave => {}
         }
+    }
+
+    /// Explains what is wrong with a typed address. Returns whether something is.
+    fn refuse_address(&mut self, typed: &str) -> bool {
+        let Err(error) = check_destination(typed) else { return false };
+        self.notice = Some(in_one_line(&error.to_string(), error.hint()));
+        true
     }
 
     /// Sends to the open peer in an encoding, and offers to read its messages in it, too.

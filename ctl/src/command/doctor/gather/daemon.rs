@@ -13,6 +13,7 @@ use super::super::facts::{AccessDenied, Reach, Reached, RunningDaemon};
 use super::{process, socket};
 use crate::connect::obstacle;
 use crate::socket_access::SocketAccess;
+use crate::systemd;
 
 /// The longest time that a healthy daemon needs, including its self-test.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -20,7 +21,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// Requests the facts from the first daemon that answers; returns them with the connection.
 pub(super) async fn ask(explicit: Option<&Path>) -> (Reach, Option<Client>) {
     let (mut tried, mut denied) = (Vec::new(), None);
-    for path in control_socket_candidates(&Environment::of_process(), explicit) {
+    let sockets = control_socket_candidates(&Environment::of_process(), explicit);
+    let start = systemd::how_to_start(&sockets);
+    for path in sockets {
         match Client::connect(&path).await {
             Ok(mut client) => match questions(&mut client).await {
                 Ok(reached) => return (Reach::Reached(Box::new(reached)), Some(client)),
@@ -45,7 +48,7 @@ pub(super) async fn ask(explicit: Option<&Path>) -> (Reach, Option<Client>) {
     let running = process::named("udpchatd").into_iter();
     let running = running.map(|process| RunningDaemon { socket: socket::control_socket(&process), process });
     let (running, sees_all) = (running.collect(), process::sees_all());
-    (Reach::NotReached { tried, denied, running, sees_all }, None)
+    (Reach::NotReached { tried, denied, running, sees_all, start }, None)
 }
 
 async fn questions(client: &mut Client) -> Result<Reached, ClientError> {

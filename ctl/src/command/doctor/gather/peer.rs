@@ -8,7 +8,7 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 use udpchat_api::call::{DirectionFilter, InboxParams, Order, PeersParams};
 use udpchat_api::{Client, ClientError, Entry};
-use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4, check_port_sign, check_width, did_you_mean};
+use udpchat_config::{DEFAULT_PORT, PeerAddress, check_destination, did_you_mean};
 use udpchat_locale::{tr, translated};
 
 use super::super::facts::{Newest, NoAddress, PeerFacts, Unusable};
@@ -48,7 +48,7 @@ pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFa
     let asked = [if has_port { address.to_string() } else { host.clone() }];
     found.last_sent = last(client, &asked, DirectionFilter::Out).await;
     found.last_heard = last(client, &asked, DirectionFilter::In).await;
-    if has_port && !matches!(found.last_heard, Newest::Message(_) | Newest::Unknown(_)) {
+    if has_port && !matches!(found.last_heard, Newest::Unknown(_)) {
         found.last_of_host = last(client, &[host], DirectionFilter::In).await;
     }
     found
@@ -85,12 +85,10 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr,
         let destination = address.destination().ok_or_else(|| NoAddress::Absent(missing()))?;
         return Ok((destination, has_port));
     }
-    let (host, has_port) = text.split_once(':').map_or((text, false), |(host, _port)| (host, true));
-    check_width(text).and_then(|()| check_port_sign(text)).and_then(|()| check_ipv4(host)).map_err(
-        |error| {
-            NoAddress::Absent(Unusable { what: error.to_string(), hint: error.hint().map(str::to_owned) })
-        },
-    )?;
+    let has_port = text.contains(':');
+    check_destination(text).map_err(|error| {
+        NoAddress::Absent(Unusable { what: error.to_string(), hint: error.hint().map(str::to_owned) })
+    })?;
     let with_port = if has_port { text.to_owned() } else { format!("{text}:{DEFAULT_PORT}") };
     match (look_up(name, with_port).await, unread) {
         (Ok(address), _) => Ok((address, has_port)),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::facts::{Process, UdpSocket};
 use super::process;
+use crate::systemd::listening;
 
 /// A line of `/proc/net/udp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,19 +69,6 @@ pub(super) fn control_socket(daemon: &Process) -> Option<PathBuf> {
     found.map(|(_, path)| path.into())
 }
 
-/// Returns the inodes and paths of listening sockets in `/proc/net/unix` (proc_net_unix(5)).
-fn listening(table: &str) -> impl Iterator<Item = (u64, &str)> {
-    const ACCEPTS_CONNECTIONS: &str = "00010000";
-    table.lines().filter_map(|line| {
-        let (fields, path) = line.split_once(" /")?;
-        let mut words = fields.split_ascii_whitespace();
-        let is_listening = words.nth(3)? == ACCEPTS_CONNECTIONS;
-        let inode = words.nth(2)?.parse().ok()?;
-        // The path begins with the slash.
-        is_listening.then(|| (inode, &line[line.len() - path.len() - 1..]))
-    })
-}
-
 /// Parses `/proc/net/udp` or `/proc/net/udp6` (proc_net_udp(5)).
 fn rows(table: &str) -> impl Iterator<Item = Row> {
     table.lines().skip(1).filter_map(|line| {
@@ -127,19 +115,6 @@ mod tests {
             ("[fe80::5054:ff:fffe:f3b7]:7789".to_owned(), 0, 99),
         ];
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn listening_sockets_are_found_in_proc_net_unix() {
-        let table = "\
-Num       RefCount Protocol Flags    Type St Inode Path
-0000000000000000: 00000002 00000000 00010000 0001 01 4711 /run/user/1000/udp chat/control.sock
-0000000000000000: 00000003 00000000 00000000 0001 03 4712 /run/connected.sock
-0000000000000000: 00000002 00000000 00010000 0001 01 4713 @abstract
-0000000000000000: 00000003 00000000 00000000 0001 03 4714
-";
-        let found: Vec<_> = listening(table).collect();
-        assert_eq!(found, [(4711, "/run/user/1000/udp chat/control.sock")]);
     }
 
     #[test]

@@ -73,13 +73,23 @@ fn half_a_byte(text: &str, end: usize) -> CtlError {
 }
 
 fn bad_digit(character: char, position: usize) -> CtlError {
-    CtlError::usage(tr!("invalid hex digit '{character}' at position {position}", character, position))
-        .hint(tr!("write hex as 'c4 e3 0d 0a', c4e30d0a or '0xc4,0xe3'"))
+    CtlError::usage(tr!("invalid hex digit '{character}' at position {position}", character, position)).hint(
+        match character {
+            '{' => tr!("--fill fills in fields in double braces"),
+            _ => tr!("write hex as 'c4 e3 0d 0a', c4e30d0a or '0xc4,0xe3'"),
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_in_digits_need_fill() {
+        let hint = |text: &str| parse(text).unwrap_err().into_failure().hint.unwrap();
+        assert!(hint("aa {{n:04x}}").contains("--fill") && !hint("aa x").contains("--fill"));
+    }
 
     #[test]
     fn all_usual_hex_notations_are_read() {

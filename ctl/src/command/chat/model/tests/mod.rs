@@ -241,6 +241,20 @@ fn digits_in_a_chosen_encoding_keep_it() {
 }
 
 #[test]
+fn an_escape_that_is_sent_as_text_has_a_notice() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    let mut notice = |text: &str| {
+        chat.write(text);
+        chat.key(Action::Submit);
+        chat.model.notice.clone().unwrap_or_default()
+    };
+    assert!(notice(r"AT\r\n").starts_with(r"`\r\n` is sent as it is written; F5 adds"));
+    assert!(notice(r"\x02go").contains(r"`\x02`"));
+    assert_eq!(notice(r"C:\new\readme.txt"), "");
+}
+
+#[test]
 fn each_peer_has_its_line_end() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();

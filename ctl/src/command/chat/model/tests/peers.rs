@@ -47,6 +47,24 @@ fn a_listed_peer_comes_before_a_host_that_is_a_part_of_its_address() {
 }
 
 #[test]
+fn a_wrong_address_opens_no_conversation() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    for (typed, why) in [
+        ("10.0.0.7:99999", "port 99999 is out of range"),
+        ("１０.0.0.7", "write `10.0.0.7`"),
+        ("lab.example:0", "a peer cannot have port 0"),
+    ] {
+        choose(&mut chat, typed);
+        let notice = chat.model.notice.clone().unwrap_or_default();
+        assert!(notice.contains(why), "{typed}: {notice}");
+        assert_eq!(names(&chat), ["bob", "张三"]);
+        assert!(chat.model.overlay.is_some(), "it can be corrected");
+        chat.key(Action::Cancel);
+    }
+}
+
+#[test]
 fn a_host_comes_before_a_listed_peer_whose_name_begins_with_it() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.named = vec![("bob", BOB), ("lab.example.org", ZHANG), ("six", "[2001:db8::1]:9")];

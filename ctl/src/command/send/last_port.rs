@@ -1,0 +1,83 @@
+//! `--last-port`: a message goes to the port that the last message from its destination came from, which may change with each start
+//! of a device.
+
+use std::net::SocketAddr;
+
+use udpchat_api::Client;
+use udpchat_api::call::{Peer, SendParams, Target, TargetsParams};
+use udpchat_locale::tr;
+
+use super::known_peers::KnownPeers;
+use crate::error::{CtlError, Result};
+
+/// Returns the parameters that send to the last port of a destination, as an answer to its last message.
+///
+/// # Errors
+/// Nothing was heard from there.
+pub(super) async fn params(
+    client: &mut Client,
+    known: &mut KnownPeers,
+    target: &Target,
+) -> Result<SendParams> {
+    let answer = known.get(client).await;
+    let last = answer.and_then(|answer| last_heard(&answer.peers, &target.to, target.peer));
+    match last.and_then(|peer| peer.last_id) {
+        Some(id) => Ok(SendParams { reply_to: Some(id), ..SendParams::default() }),
+        None => {
+            let text = tr!("no message from {peer} is known, so it has no last port", peer = target.to);
+            Err(CtlError::not_sent("not_heard", text)
+                .hint(tr!("without --last-port the message goes to {address}", address = target.peer)))
+        }
+    }
+}
+
+/// Returns the destination of `ask` in the same way.
+pub(in crate::command) async fn params_to(client: &mut Client, to: &str) -> Result<SendParams> {
+    let targets = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?.targets;
+    match &targets[..] {
+        [target] => params(client, &mut KnownPeers::default(), target).await,
+        _ => Err(CtlError::usage(tr!("`{name}` is a list of peers", name = to))),
+    }
+}
+
+/// Returns who sent the last message from a destination: itself, or another port of its host that has no name.
+pub(super) fn last_heard<'a>(peers: &'a [Peer], to: &str, address: SocketAddr) -> Option<&'a Peer> {
+    let is_named = peers.iter().any(|peer| peer.name.as_deref() == Some(to));
+    let is_of_host = |peer: &Peer| {
+        let from = peer.last_from.as_deref().and_then(|from| from.parse::<SocketAddr>().ok());
+        from.is_some_and(|from| from.ip() == address.ip())
+    };
+    let is_its = |peer: &&Peer| match &peer.name {
+        Some(name) if is_named => name == to,
+        _ => is_of_host(peer),
+    };
+    peers.iter().filter(is_its).max_by_key(|peer| peer.last_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_message_of_the_host_counts_unless_another_peer_sent_it() {
+        let peer = |name: Option<&str>, from: &str, id: u64| -> Peer {
+            let peer = serde_json::json!({
+                "name": name, "address": from, "encoding": "utf-8", "encoding_by": "fallback", "last_id": id, "last_from": from,
+                "messages": 1, "unread": 0,
+            });
+            serde_json::from_value(peer).unwrap()
+        };
+        let peers = [
+            peer(Some("plc"), "10.0.0.6:21006", 3),
+            peer(Some("other"), "10.0.0.6:9", 9),
+            peer(None, "10.0.0.6:21007", 7),
+            peer(None, "10.0.0.7:1", 8),
+        ];
+        let last = |to: &str, address: &str| {
+            last_heard(&peers, to, address.parse().unwrap()).and_then(|peer| peer.last_id)
+        };
+        assert_eq!(last("plc", "10.0.0.6:21006"), Some(7));
+        assert_eq!(last("10.0.0.6", "10.0.0.6:7788"), Some(9));
+        assert_eq!(last("10.0.0.8", "10.0.0.8:7788"), None);
+    }
+}
