@@ -60,7 +60,7 @@ impl UnknownNumbers {
     fn note_on_name(&self, name: &str) -> Option<String> {
         let name = safe::one_line(name);
         let known: Vec<_> = self.known.iter().map(|known| safe::one_line(known)).collect();
-        let known = known.join(", ");
+        let known = known.join(tr!(", "));
         (!known.is_empty()).then(|| tr!("no message has a number `{name}`; they have {known}", name, known))
     }
 }

@@ -20,12 +20,12 @@ fn lists(facts: &Facts, status: &Status) -> Finding {
     let access = &status.access;
     let rules = match (access.allow.as_slice(), access.deny.as_slice()) {
         ([], []) => tr!("everyone may send").to_owned(),
-        ([], deny) => tr!("everyone may send, except {networks}", networks = deny.join(", ")),
-        (allow, []) => tr!("only {networks} may send", networks = allow.join(", ")),
+        ([], deny) => tr!("everyone may send, except {networks}", networks = deny.join(tr!(", "))),
+        (allow, []) => tr!("only {networks} may send", networks = allow.join(tr!(", "))),
         (allow, deny) => tr!(
             "only {allowed} may send, except {denied}",
-            allowed = allow.join(", "),
-            denied = deny.join(", ")
+            allowed = allow.join(tr!(", ")),
+            denied = deny.join(tr!(", "))
         ),
     };
     let refused = status.dropped.denied;

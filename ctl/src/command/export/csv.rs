@@ -95,10 +95,8 @@ impl Table {
     }
 
     fn time<'a>(&self, at: &'a str) -> Cow<'a, str> {
-        match (&self.zone, at.parse()) {
-            (Some(zone), Ok(at)) => Cow::Owned(local_time(at, zone)),
-            _ => Cow::Borrowed(at),
-        }
+        let Some(zone) = &self.zone else { return Cow::Borrowed(at) };
+        at.parse().map_or(Cow::Borrowed(at), |at| Cow::Owned(local_time(at, zone)))
     }
 
     /// Returns the line with the names of the columns.
@@ -142,7 +140,7 @@ impl Table {
         }
         self.cell(&row.name, out);
         number(row.bytes, out);
-        self.cell(&row.text, out);
+        self.cell(if self.raw { &row.text } else { safe::without_trailer(&row.text) }, out);
         let (delivery, error) = row.delivery();
         self.cell(delivery, out);
         self.cell(error, out);

@@ -38,8 +38,8 @@ numbers of received messages, as `inbox --where` finds them; where one occurs ag
 place in the bytes takes a name for its column in front: temp=@6:i16/10. \
 --direction out selects the numbers of sent messages, both those of all. Spreadsheets \
 execute a cell that begins with =, +, - or @: these get a `'` in front at the beginning of a text or a line, and behind a \
-semicolon or a tab. Control characters appear as \\u{..}. With --raw, texts stay as they are. Excel reads a table as UTF-8 \
-only with --bom; other programs would take the mark for a part of the first name.
+semicolon or a tab. Control characters appear as \\u{..}. The line end behind a text is left out. With --raw, texts stay as \
+they are. Excel reads a table as UTF-8 only with --bom; other programs would take the mark for a part of the first name.
 
 Examples:
   udpchatctl export > inbox.jsonl

@@ -53,7 +53,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
         value_axis(buffer, plot, None, theme);
         let text = match (scene.curves.list.is_empty(), scene.curves.others()) {
             (true, others) if !others.is_empty() => {
-                Cow::Owned(tr!("no such number yet; messages have {names}", names = others.join(", ")))
+                Cow::Owned(tr!("no such number yet; messages have {names}", names = others.join(tr!(", "))))
             }
             (true, _) if scene.curves.longest() > 0 => {
                 let bytes = counted(scene.curves.longest() as u64, "byte");

@@ -125,7 +125,7 @@ impl FromStr for Append {
         };
         let found = ALGORITHMS.iter().find(|(known, _)| *known == name).map(|(_, algorithm)| *algorithm);
         let Some(algorithm) = found else {
-            let names = ALGORITHMS.map(|(name, _)| name).join(", ");
+            let names = ALGORITHMS.map(|(name, _)| name).join(tr!(", "));
             return Err(tr!("expected one of {names}; `:be` or `:le` may follow", names));
         };
         // The order that the protocols with these checksums use.

@@ -167,7 +167,7 @@ fn note_encoding_of_several(output: &mut Output, unknown: &[&str]) {
             peer
         )),
         _ => {
-            let named = unknown[..unknown.len().min(NAMED)].join(", ");
+            let named = unknown[..unknown.len().min(NAMED)].join(tr!(", "));
             let more = if unknown.len() > NAMED { ", …" } else { "" };
             output.note(&tr!(
                 "the text was sent in {encoding}, the default, to {number} peers whose encoding is unknown: {peers}; `-e ENC` \

@@ -44,11 +44,17 @@ impl OtherPort {
         }
     }
 
-    /// Returns it if a message that was not delivered went to a port from which its host does not talk any more.
+    /// Returns it if a message that was not delivered went to a port from which its host does not talk any more: that of a
+    /// configured peer, or one that was heard.
     pub(in crate::command) async fn since(socket: &Path, to: &str, sent: &Message) -> Option<Self> {
         let mut client = Client::connect(socket).await.ok()?;
         let mut known = KnownPeers::default();
         let peers = &known.get(&mut client).await?.peers;
+        let address = sent.peer.to_string();
+        let was_heard = || peers.iter().any(|peer| peer.address == address && peer.last_heard.is_some());
+        if sent.name.is_none() && !was_heard() {
+            return None;
+        }
         let last = last_heard(peers, sent.name.as_deref().unwrap_or(to), sent.peer)?;
         let heard: SocketAddr = last.last_from.as_ref()?.parse().ok()?;
         (heard.port() != sent.peer.port()).then_some(Self::Since {

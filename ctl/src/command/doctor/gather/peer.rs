@@ -74,7 +74,7 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr,
     };
     if let Some(list) = lists.iter().find(|list| list.name == name) {
         let what = tr!("`{name}` is a list of peers", name);
-        let hint = tr!("name one of its members: {members}", members = list.members.join(", "));
+        let hint = tr!("name one of its members: {members}", members = list.members.join(tr!(", ")));
         return Err(NoAddress::Absent(Unusable { what, hint: Some(hint) }));
     }
     let named = peers.iter().find(|peer| peer.name.as_deref() == Some(name));
