@@ -173,7 +173,7 @@ fn an_invalid_place_is_refused_with_what_to_write() {
             &["inbox", "--where", &format!("{place} > 20")][..],
             &["inbox", "-F", &format!("{{{{{place}}}}}")],
             &["export", "--format", "csv", "--fields", &format!("temp,n={place}")],
-            &["plot", place],
+            &["plot", place, "-U", "now"],
         ] {
             daemon.ctl(args).fails(2, &[why]);
         }
