@@ -64,6 +64,24 @@ fn characters_that_other_programs_misread_are_refused() {
 }
 
 #[test]
+fn a_text_that_some_members_cannot_get_is_sent_to_none() {
+    let peers = [Peer::new(), Peer::new(), Peer::new()];
+    let encodings = ["gbk", "utf-8", "gbk"];
+    let tables = peers.iter().zip(encodings).enumerate().map(|(number, (peer, encoding))| {
+        format!("[peers.p{number}]\naddress = '{}'\nencoding = '{encoding}'\n", peer.name())
+    });
+    let config = tables.collect::<String>() + "[peers.all]\nmembers = ['p0', 'p1', 'p2']\n";
+    let daemon = Daemon::start_with(&config, &[]);
+    let refused = daemon.ctl(&["send", "all", "work 😀"]);
+    refused
+        .fails(5, &["gbk cannot hold `😀` (U+1F600), which 2 peers use (p0, p2); nothing was sent\nhint: "]);
+    daemon.ctl(&["send", "p0,p1", "😀"]).fails(5, &["(U+1F600), which p0 uses; nothing was sent"]);
+    assert!(daemon.entries().is_empty());
+    daemon.ctl(&["send", "all", "work"]).ok();
+    daemon.ctl(&["send", "all", "😀", "-e", "utf-8"]).ok();
+}
+
+#[test]
 fn a_file_in_another_encoding_than_that_of_its_peer_is_noted() {
     let peer = Peer::new();
     let config = format!("[peers.bob]\naddress = '{}'\nencoding = 'gbk'\n", peer.name());

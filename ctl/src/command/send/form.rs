@@ -1,5 +1,7 @@
 //! What is made of the text of a message before it is sent: fields are filled, and a checksum and a line end are added.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use jiff::Timestamp;
@@ -14,8 +16,8 @@ use super::fill::Fill;
 use super::line_end::{LineEnd, without_line_end};
 use super::notes::{note_escapes, note_unfilled};
 use super::{MessageArgs, Payload};
-use crate::error::{CtlError, Result};
-use crate::output::Output;
+use crate::error::{CtlError, Exit, Result};
+use crate::output::{Output, grouped};
 
 /// How the message is finished.
 #[derive(Clone, Debug, Default, Args)]
@@ -171,6 +173,38 @@ impl Draft {
             }
         }
     }
+}
+
+/// Refuses a text for several peers that the encodings of some of them cannot hold: the others would get it, and then get it again.
+pub(super) fn check_text<'a>(
+    text: &str,
+    message: &MessageArgs,
+    peers: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+) -> Result<()> {
+    /// How many peers are named.
+    const NAMED: usize = 5;
+    let mut known = BTreeMap::new();
+    let (mut first, mut unable) = (None, Vec::new());
+    for (peer, encoding) in peers.filter(|(_, encoding)| encoding.is_some() && !is_hex(message, *encoding)) {
+        // An encoding that does not exist is an error of each message.
+        let refusal = || encoded(text, message, encoding).err().filter(|error| error.exit() == Exit::NotSent);
+        let refusal = known.entry(encoding).or_insert_with(refusal);
+        if let Some(CtlError::Failed(refusal)) = refusal {
+            first.get_or_insert_with(|| (refusal.message.clone(), refusal.hint.clone()));
+            unable.push(peer);
+        }
+    }
+    let Some((reason, hint)) = first else { return Ok(()) };
+    let named = unable[..unable.len().min(NAMED)].join(tr!(", "));
+    let peers = if unable.len() > NAMED { format!("{named}…") } else { named };
+    let text = match unable.len() {
+        1 => tr!("{reason}, which {peer} uses; nothing was sent", reason, peer = peers),
+        number => {
+            let number = grouped(number as u64);
+            tr!("{reason}, which {number} peers use ({peers}); nothing was sent", reason, number, peers)
+        }
+    };
+    Err(CtlError::not_sent("not_encodable", text).hint(hint.unwrap_or_default()))
 }
 
 /// Returns whether the text of a message is its bytes as hexadecimal digits.

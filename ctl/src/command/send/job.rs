@@ -14,7 +14,7 @@ use udpchat_locale::tr;
 use super::args::{LinesArgs, MessageArgs};
 use super::confirm::ConfirmArgs;
 use super::destination::{self, Destination};
-use super::form::{Draft, FormArgs};
+use super::form::{Draft, FormArgs, check_text};
 use super::hold::HoldArgs;
 use super::known_peers::KnownPeers;
 use super::many::ManyArgs;
@@ -129,6 +129,12 @@ impl Job {
             }
             let encodings = self.destinations.iter().map(|destination| destination.encoding.as_deref());
             self.form.note_digits(output, &self.message, encodings);
+        }
+        if let Messages::Same(Draft::Payload(Payload::Text(text)), _) = &messages
+            && self.destinations.len() > 1
+        {
+            let peers = self.destinations.iter().map(|it| (it.shown.as_str(), it.encoding.as_deref()));
+            check_text(text, &self.message, peers)?;
         }
         let is_alone = self.destinations.len() == 1 && !self.is_lines && many.every.is_none();
         if let Some(every) = many.every.filter(|_| output.is_watched()) {
