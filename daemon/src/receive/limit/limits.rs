@@ -109,9 +109,10 @@ impl Limits {
             return;
         }
         self.logged_ns.store(now_ns, Ordering::Relaxed);
-        let note = "the log has a line a minute, the inbox gaps";
         let of = source.as_deref().map(|source| format!(" of {source}")).unwrap_or_default();
-        warn!("datagrams over the limit are left out, {datagrams}{of} so far; {note}");
+        warn!(
+            "datagrams over the limit are left out, {datagrams}{of} so far; the log has a line a minute, the inbox gaps"
+        );
     }
 
     /// Returns the time since [`LONGEST_WAIT`] before the start, in nanoseconds.
