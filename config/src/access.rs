@@ -3,8 +3,12 @@
 //! A UDP source address can be forged; this keeps accidents and noise out, not an attacker on the same network.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use crate::{Access, Network, Peer, PeerName, Settings, SilentAfter};
+use crate::{Access, ListenAddress, Network, Peer, PeerName, Settings, SilentAfter};
+
+/// A `max_age` below this is probably not meant.
+const SHORT_AGE: Duration = Duration::from_secs(60 * 60);
 
 impl Access {
     /// Returns whether datagrams from an address are accepted. `deny` comes before `allow`, and an empty `allow` accepts every
@@ -41,7 +45,19 @@ impl Settings {
                 format!("`{key}`: {written} is all of {network}; one address is written without the prefix")
             })
         });
-        denied.into_iter().chain(broad).collect()
+        let is_joined = |ip| self.groups.iter().any(|group| group.ip() == ip);
+        let unjoined =
+            self.listen.iter().map(ListenAddress::ip).find(|ip| ip.is_multicast() && !is_joined(*ip));
+        let unjoined = unjoined.map(|group| {
+            format!("`listen` names the multicast group {group}, and `groups` does not, so nothing arrives from it")
+        });
+        // In other programs, `1m` may be a month.
+        let age = self.inbox.max_age.limit().filter(|age| *age < SHORT_AGE);
+        let age = age.map(|_| {
+            let age = *self.inbox.max_age;
+            format!("`inbox.max_age` is {age}: older messages are removed, also unread ones; a month is 30d")
+        });
+        denied.into_iter().chain(broad).chain(unjoined).chain(age).collect()
     }
 
     /// Returns the names of the peers with `silent_after` whose address the access list denies.
@@ -72,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_with_host_bits_is_a_doubt() {
+    fn what_is_probably_not_meant_is_a_doubt() {
         let mut settings = Settings::default_in("/");
         assert!(settings.doubts().is_empty());
         settings.access.deny.value =
@@ -81,6 +97,15 @@ mod tests {
             settings.doubts(),
             ["`access.deny`: 10.50.0.1/24 is all of 10.50.0.0/24; one address is written without the prefix"]
         );
+        settings.access.deny.value.clear();
+        settings.listen.value = vec!["0.0.0.0:1".parse().unwrap(), "239.9.9.9:22020".parse().unwrap()];
+        assert!(settings.doubts()[0].starts_with("`listen` names the multicast group 239.9.9.9"));
+        settings.groups.value = vec!["239.9.9.9".parse().unwrap()];
+        assert!(settings.doubts().is_empty());
+        for (age, is_doubt) in [("1m", true), ("59m", true), ("1h", false), ("30d", false), ("", false)] {
+            settings.inbox.max_age.value = age.parse().unwrap();
+            assert_eq!(settings.doubts().len(), usize::from(is_doubt), "{age}");
+        }
     }
 
     #[test]

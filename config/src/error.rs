@@ -96,6 +96,16 @@ impl ConfigError {
         Self::Rejected { origin, message, hint }
     }
 
+    /// Creates the error for a file that was read before and is not there now: its settings would silently become the defaults.
+    pub fn gone(path: PathBuf) -> Self {
+        let reason = "it was read before, and is not there now".to_owned();
+        Self::Unreadable {
+            path,
+            reason,
+            hint: Some("create it again; an empty file sets the defaults".to_owned()),
+        }
+    }
+
     /// Creates the error for a value that breaks a rule.
     pub(crate) fn rejected(origin: &Origin, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Rejected { origin: origin.clone(), message: message.into(), hint: Some(hint.into()) }

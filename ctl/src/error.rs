@@ -215,6 +215,10 @@ impl CtlError {
             return self;
         }
         self.with(|failure| {
+            // The command has named itself, with the option that needs the role.
+            if failure.message.starts_with(&format!("`{command} ")) {
+                return;
+            }
             let rest = failure.message.strip_prefix('`').and_then(|rest| rest.split_once("` requires role "));
             if let Some((_, rest)) = rest {
                 failure.message = format!("`{command}` requires role {rest}");

@@ -33,6 +33,7 @@ pub(crate) fn instead_of(error: &clap::Error, command: Option<&str>) -> Option<S
         (ErrorKind::InvalidValue, Some("man")) => Some(
             tr!("the commands are in the page `udpchatctl`, and in `udpchatctl COMMAND --help`").to_owned(),
         ),
+        (ErrorKind::ArgumentConflict, Some("send" | "ask" | "reply")) => of_size(error),
         _ => None,
     };
     let of_word = || unknown.and_then(known_word).map(str::to_owned);
@@ -212,6 +213,13 @@ fn is_destination(word: &str) -> bool {
 /// Returns whether a flag is a digit, as in `tail -20`.
 fn is_digit_flag(word: &str) -> bool {
     word.strip_prefix('-').is_some_and(is_number)
+}
+
+/// Returns how the size of `--split` is written: `--split 512 --file FILE` has the text 512.
+fn of_size(error: &clap::Error) -> Option<String> {
+    let text = error.to_string();
+    let is_of_file = text.contains("--file") && text.contains("[TEXT]");
+    is_of_file.then(|| tr!("a size stands behind `=`: `--split=512`").to_owned())
 }
 
 /// Returns what selects messages of a file, which `--file` cannot be combined with.

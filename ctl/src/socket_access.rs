@@ -1,7 +1,8 @@
 //! Who may open a control socket, and how a user gets access to it.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
 use udpchat_locale::tr;
@@ -14,6 +15,8 @@ pub(crate) struct SocketAccess {
     /// The owner as `sudo -u` takes it.
     account: String,
     group: Option<GroupAccess>,
+    /// The directory above it that this user may not pass.
+    closed: Option<PathBuf>,
 }
 
 /// The group that may open the socket.
@@ -29,17 +32,29 @@ struct GroupAccess {
 impl SocketAccess {
     /// Examines the file of a socket.
     pub(crate) fn of(socket: &Path) -> Option<Self> {
-        let uid = socket.ancestors().find_map(|path| path.metadata().ok())?.uid();
+        let (found, uid) = socket.ancestors().find_map(|path| Some((path, path.metadata().ok()?.uid())))?;
+        // What is below it cannot be examined, although it is there.
+        let is_hidden =
+            matches!(socket.metadata(), Err(error) if error.kind() == io::ErrorKind::PermissionDenied);
+        let closed = is_hidden.then(|| found.to_owned());
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
         let (owner, account) = match user {
             Some(user) => (tr!("user {name} ({uid})", name = user.name, uid), user.name),
             None => (tr!("user {uid}", uid), format!("'#{uid}'")),
         };
-        Some(Self { owner, account, group: group_access(socket) })
+        Some(Self { owner, account, group: group_access(socket), closed })
     }
 
     /// Returns what the user can do, as a clause.
     pub(crate) fn advice(&self) -> String {
+        if let Some(folder) = &self.closed {
+            return tr!(
+                "the folder {folder} lets no other user pass: run this command as that user, with `sudo -u {account}`, or have the folder \
+                 opened",
+                folder = folder.display(),
+                account = self.account
+            );
+        }
         let Some(GroupAccess { name, user, is_member }) = &self.group else {
             return tr!(
                 "run this command as that user, with `sudo -u {account}`, or ask its administrator for a role with `[control]` in \
@@ -90,11 +105,19 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_folder_is_named() {
+        let (owner, account) = ("user bob (7)".to_owned(), "bob".to_owned());
+        let closed = SocketAccess { owner, account, group: None, closed: Some("/run/udpchat".into()) };
+        let advice = closed.advice();
+        assert!(advice.starts_with("the folder /run/udpchat lets no other user pass"), "{advice}");
+    }
+
+    #[test]
     fn advice_depends_on_membership_of_the_group() {
         let advice = |is_member| {
             let group = GroupAccess { name: "udpchat".to_owned(), user: Some("bob".to_owned()), is_member };
             let (owner, account) = ("user udpchat (990)".to_owned(), "udpchat".to_owned());
-            SocketAccess { owner, account, group: Some(group) }.advice()
+            SocketAccess { owner, account, group: Some(group), closed: None }.advice()
         };
         assert!(advice(false).contains("`usermod -aG udpchat bob`"), "{}", advice(false));
         assert!(

@@ -83,6 +83,10 @@ impl Configuration {
 
     fn load_and_apply(&self, appliers: &[Applier]) -> Reloaded {
         let mut new = Settings::load(&self.overrides, &self.environment)?;
+        // An editor may be about to replace it.
+        if let Some(gone) = self.current().files.iter().find(|file| !new.files.contains(file)) {
+            return Err(ConfigError::gone(gone.clone()));
+        }
         limit_default_size(&mut new, &self.boot.data_dir);
         let new = Arc::new(new);
         self.current.send_replace(Arc::clone(&new));

@@ -6,6 +6,7 @@
 //! second, and delays others by a millisecond.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,9 @@ const MAX_WAITING: usize = 4_096;
 /// The pause after the control socket could not be created again, or watched. A reload ends it.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 
+/// How long a removed file of a socket that the service manager holds is not reported.
+const REMOVAL_GRACE: Duration = Duration::from_secs(2);
+
 /// How long a refused client has to read the reason.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
@@ -84,8 +88,41 @@ async fn accept_waiting(acceptor: &mut Acceptor, listener: &Listener) {
     }
 }
 
+/// Reports once that the file of a socket was removed which the service manager holds: only that can make it again.
+async fn report_removal(control: &Control) {
+    let mut reloads = control.rules.subscribe();
+    loop {
+        let watch = FileWatch::new(control.socket.path());
+        if control.socket.is_gone() {
+            // The units may be about to stop.
+            sleep(REMOVAL_GRACE).await;
+            if control.socket.is_gone() {
+                let problem = format!(
+                    "the file of the control socket {} was removed, so no client can connect: stop the socket unit and the service, \
+                     then start them",
+                    control.socket.path().display()
+                );
+                control.daemon.health.report(Component::Control, problem);
+                return;
+            }
+        }
+        tokio::select! {
+            changed = async { watch?.changed().await } => {
+                if changed.is_err() {
+                    let _reloaded = timeout(RENEWAL_PAUSE, reloads.changed()).await;
+                }
+            }
+            _ = reloads.changed() => {}
+        }
+    }
+}
+
 /// Waits until the socket was removed, and creates it again.
 async fn renewed(control: &Control) -> Listener {
+    if !control.socket.is_own() {
+        report_removal(control).await;
+        return pending().await;
+    }
     let mut reloads = control.rules.subscribe();
     loop {
         let watch = FileWatch::new(control.socket.path());

@@ -218,6 +218,11 @@ impl ControlSocket {
         self.is_own
     }
 
+    /// Returns whether the file is gone, or another one has its name, and only the service manager can create it again.
+    pub(super) fn is_gone(&self) -> bool {
+        !self.is_own && self.bound.lock().file.as_ref().is_some_and(|file| file.metadata().is_none())
+    }
+
     /// Returns whether the file is gone, or another one has its name, and this process is to create it again.
     pub(super) fn is_missing(&self) -> bool {
         self.is_own && self.bound.lock().file.as_ref().is_some_and(|file| file.metadata().is_none())

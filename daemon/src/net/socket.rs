@@ -68,9 +68,17 @@ impl ListenError {
             io::ErrorKind::AddrNotAvailable => {
                 Some(format!("this machine has no address {}; `ip address` lists them", address.ip()))
             }
+            io::ErrorKind::InvalidInput if is_link_local(address.ip()) => Some(format!(
+                "a link-local address needs its interface: `[{}%eth0]:{port}`; `ip link` lists the interfaces",
+                address.ip()
+            )),
             _ => None,
         }
     }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// Takes over the inherited sockets, and binds the other addresses of the configuration.

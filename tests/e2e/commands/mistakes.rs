@@ -67,6 +67,7 @@ fn a_forgotten_port_is_noticed() {
     assert_eq!(daemon.ctl(&["send", &from, "hi"]).stderr, "");
     let replayed = daemon.ctl(&["replay", "--to", "127.0.0.8", "--speed", "max"]);
     assert!(replayed.stderr.starts_with("note: replaying to 127.0.0.8:7788, of "), "{replayed:?}");
+    assert!(replayed.stderr.contains(&format!("`--to {from}` replays to that port")), "{replayed:?}");
     let file = daemon.path("s.csv");
     fs::write(&file, "id,at\n").unwrap();
     let csv = daemon.ctl(&["replay", "--to", &from, "--file", file.to_str().unwrap()]);
@@ -346,6 +347,7 @@ fn flags_of_other_programs_are_explained() {
         (&["replay", "127.0.0.1:9"], "`--to 127.0.0.1:9` names the destination"),
         (&["inbox", "--since", "2026-11-28", "17:58"], "needs quotes: `--since '2026-11-28 17:58'`"),
         (&["export", "-S", "2026-11-28", "7:58"], "needs quotes: `--since '2026-11-28 17:58'`"),
+        (&["send", "bob", "--file", "big.txt", "--split", "512"], "a size stands behind `=`: `--split=512`"),
         (&["replay", "old.jsonl"], "`--file old.jsonl` replays a file"),
     ] {
         ctl_without_daemon(args, &[]).fails(2, &["hint: ", hint]);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use encoding_rs::GBK;
 use nix::sys::signal::Signal;
@@ -41,6 +42,28 @@ fn reload_changes_the_default_encoding() {
 }
 
 #[test]
+fn a_reload_without_the_file_that_was_read_is_refused() {
+    let folder = new_folder();
+    let file = folder.path().join(".config/udpchat/config.toml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "[access]\ndeny = ['10.0.0.0/8']").unwrap();
+    let mut command = bare(folder.path());
+    command
+        .args(["--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+        .arg(folder.path().join("data"));
+    command.arg("--socket").arg(folder.path().join("s")).stderr(Stdio::piped());
+    let daemon = Daemon::start_by(folder, &mut command);
+    fs::remove_file(&file).unwrap();
+    let gone =
+        ["the running one stays", "was read before, and is not there now", "an empty file sets the defaults"];
+    daemon.ctl(&["reload"]).fails(1, &gone);
+    assert_eq!(daemon.status()["access"]["deny"], json!(["10.0.0.0/8"]));
+    fs::write(&file, "").unwrap();
+    assert_eq!(daemon.ctl(&["reload"]).ok(), "reloaded\n");
+    assert_eq!(daemon.status()["access"]["deny"], json!([]));
+}
+
+#[test]
 fn a_reload_says_what_is_probably_not_meant() {
     let mut daemon = Daemon::start();
     rewrite(&daemon, "[access]\ndeny = ['10.50.0.1/24']");
@@ -50,6 +73,12 @@ fn a_reload_says_what_is_probably_not_meant() {
     assert_eq!((reloaded.code, reloaded.stderr), (Some(0), format!("note: {note}\n")));
     daemon.log_line(note);
     assert_eq!(daemon.rpc().call("reload", json!({}))["notes"], json!([note]));
+    rewrite(&daemon, "[peers]\nbob.address = '127.0.0.9'");
+    assert_eq!(daemon.ctl(&["reload"]).ok(), "reloaded\n");
+    let _held = daemon.ctl(&["send", "bob", "x", "--when-seen"]).ok();
+    rewrite(&daemon, "");
+    let reloaded = daemon.ctl(&["reload"]).stderr;
+    assert!(reloaded.contains("no longer configured: 1, the first for `bob`"), "{reloaded}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn stored_of(daemon: &Daemon, address: &str) -> usize {
 #[test]
 fn a_sender_over_its_limit_leaves_gaps_with_its_address() {
     let config = "[access]\nlimit = '10/s'\ndeny = ['127.0.0.4']\n[peers]\nnoisy.address = '127.0.0.2'\n";
-    let daemon = Daemon::start_with(config, &[]);
+    let mut daemon = Daemon::start_with(config, &[]);
     let (noisy, quiet) = (Peer::at("127.0.0.2:0"), Peer::at("127.0.0.3:0"));
     let denied = Peer::at("127.0.0.4:0");
     (0..30).for_each(|_| denied.send(daemon.address(), "not allowed"));
@@ -79,6 +79,9 @@ fn a_sender_over_its_limit_leaves_gaps_with_its_address() {
     assert_eq!((&status["access"]["limit"], &status["access"]["bytes"]), (&json!("10/s"), &json!("")));
 
     let of_gap = "of noisy (127.0.0.2) left out here: over the limit";
+    let form = daemon.ctl(&["inbox", "-n", "400", "-F", "{{text}}"]).stderr;
+    assert!(form.contains(of_gap), "{form}");
+    let _line = daemon.log_with("datagrams over the limit are left out, ");
     assert!(daemon.ctl(&["inbox", "-n", "400"]).ok().contains(of_gap));
     assert!(daemon.ctl(&["status"]).ok().contains("\nover the limit:  noisy (127.0.0.2) ("));
     let found = daemon.ctl(&["--json", "doctor"]);

@@ -65,6 +65,17 @@ fn a_stop_says_that_the_next_message_starts_it_again() {
 }
 
 #[test]
+fn a_removed_file_of_a_passed_control_socket_is_a_problem() {
+    let mut manager = Manager::new();
+    let mut daemon = manager.start(&[]);
+    let mut rpc = daemon.rpc();
+    std::fs::remove_file(daemon.socket()).unwrap();
+    let _problem = daemon.log_with("was removed, so no client can connect");
+    assert_eq!(rpc.call("status", json!({}))["state"], "degraded");
+    daemon.ctl(&["status"]).fails(3, &["was removed: a process listens there", "start udpchatd"]);
+}
+
+#[test]
 fn configured_addresses_are_bound_beside_passed_sockets() {
     let mut manager = Manager::new();
     let address = manager.udp.local_addr().unwrap();

@@ -75,8 +75,8 @@ fn limits(facts: &Facts, status: &Status) -> Option<Finding> {
 /// Returns what to do about datagrams over a limit.
 pub(super) fn higher_limit() -> &'static str {
     tr!(
-        "if this is a flood, the limit does its work; otherwise raise `access.limit` and `access.bytes`, or give the peer a \
-         `limit` of its own, then run `udpchatctl reload`"
+        "if this is a flood, the limit does its work; otherwise raise the `limit` and `bytes` of the peer, or give it its own, or raise \
+         `access.limit` and `access.bytes` for those without, then run `udpchatctl reload`"
     )
 }
 

@@ -261,6 +261,8 @@ pub(crate) struct PeerFacts {
     pub(crate) address: Result<SocketAddr, NoAddress>,
     /// Whether the address has a port of its own, not only the default one.
     pub(crate) has_port: bool,
+    /// A configured peer with a port of that host, if an address without one was given.
+    pub(crate) named_there: Option<(String, u16)>,
     /// The local address from which the kernel would send, or why it would not.
     pub(crate) source: Result<IpAddr, String>,
     /// Whether it answered on the link when the kernel last asked it; none if unknown, or if it is not on a local link.
@@ -269,7 +271,7 @@ pub(crate) struct PeerFacts {
     pub(crate) last_sent: Newest,
     /// The last message from it; if it has a port, from that port.
     pub(crate) last_heard: Newest,
-    /// The last message from its host, if there is none from its port.
+    /// The last message from its host, from any port, if its own port is given.
     pub(crate) last_of_host: Newest,
 }
 

@@ -67,6 +67,13 @@ fn hint(problem: &str, status: &Status) -> String {
         return tr!("correct the file, then run `udpchatctl reload`; the next start would fail with it")
             .to_owned();
     }
+    if problem.contains("it is read-only") {
+        return tr!(
+            "mount its file system read-write; under systemd, `systemctl edit udpchatd` with `ReadWritePaths={path}` lets the daemon write \
+             there",
+            path = shown(&status.data_dir)
+        );
+    }
     // Of a role: a group of users that does not exist.
     let hint = match problem.starts_with("control.") && problem.contains(" is unknown and gives no access") {
         true => tr!(
@@ -104,6 +111,8 @@ mod tests {
         );
         let full = hint("the inbox cannot be written, new messages wait in memory: database or disk is full");
         assert!(full.contains("the file system of /data"), "{full}");
+        let read_only = hint("the inbox cannot be written: cannot use /data/inbox.db: it is read-only");
+        assert!(read_only.contains("`ReadWritePaths=/data`"), "{read_only}");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         }
     };
     let mut found = vec![route(peer, address)];
+    found.extend(named_there(peer, address));
     found.extend(socket(facts, address));
     found.extend(link(peer, address));
     found.extend(refusal(facts, address));
@@ -60,6 +61,21 @@ fn route(peer: &PeerFacts, address: SocketAddr) -> Finding {
             Finding::problem(TOPIC, seen).hint(tr!("`ip route get {ip}` shows why", ip = address.ip()))
         }
     }
+}
+
+/// Reports that the host has a configured peer with another port than the default one that was looked at.
+fn named_there(peer: &PeerFacts, address: SocketAddr) -> Option<Finding> {
+    let (name, port) = peer.named_there.as_ref().filter(|(_, port)| *port != address.port())?;
+    let name = safe::one_line(name);
+    Some(Finding::warning(
+        TOPIC,
+        tr!(
+            "{address} is no configured peer; `{name}` at that host has port {port}: `udpchatctl doctor {name}` examines it",
+            address,
+            name,
+            port
+        ),
+    ))
 }
 
 /// Reports an address family over which no socket of the daemon can send.
@@ -171,9 +187,10 @@ fn now_at(facts: &Facts, peer: &PeerFacts) -> Option<String> {
     })
 }
 
-/// Returns the report that the last message to it was not delivered, unless something has come from it since.
+/// Returns the report that the last message to it was not delivered, unless something has come since from where it went.
 fn bounce<'a>(sent: &'a Message, heard: &Newest) -> Option<&'a Bounce> {
-    let is_heard_since = matches!(heard, Newest::Message(heard) if heard.id > sent.id);
+    let is_heard_since =
+        matches!(heard, Newest::Message(heard) if heard.id > sent.id && heard.peer == sent.peer);
     sent.bounce.as_ref().filter(|_| !is_heard_since)
 }
 
@@ -183,7 +200,7 @@ fn bounced(facts: &Facts, sent: &Message, bounce: &Bounce, heard: &Newest) -> Fi
     let what = undelivered(sent.name.as_deref(), &to, &bounce.reason);
     let report = reported(&bounce.reason, bounce.from);
     let seen = match heard {
-        Newest::Message(last) => tr!(
+        Newest::Message(last) if last.id < sent.id => tr!(
             "{what}: #{id} bounced at {time} ({report}), and nothing has come from it since {last}",
             what,
             id,
@@ -194,7 +211,14 @@ fn bounced(facts: &Facts, sent: &Message, bounce: &Bounce, heard: &Newest) -> Fi
         _ => tr!("{what}: #{id} bounced at {time} ({report})", what, id, time, report),
     };
     let to = sent.name.as_deref().map_or(to.clone(), |name| safe::one_line(name).into_owned());
-    Finding::problem(TOPIC, seen).hint(after_bounce(&bounce.reason, &to))
+    Finding::problem(TOPIC, seen).hint(match heard {
+        Newest::Message(last) if last.peer.port() != sent.peer.port() => tr!(
+            "its last message came from port {port}: `udpchatctl send {to} TEXT --last-port` sends there",
+            port = last.peer.port(),
+            to
+        ),
+        _ => after_bounce(&bounce.reason, &to),
+    })
 }
 
 /// Reports that it has sent nothing for its `silent_after`.
@@ -282,6 +306,7 @@ mod tests {
             address: Ok("10.1.0.7:8080".parse().unwrap()),
             source: Ok("10.1.0.1".parse().unwrap()),
             has_port: true,
+            named_there: None,
             answers_on_link: None,
             last_sent: Newest::Nothing,
             last_heard: Newest::Nothing,
@@ -401,7 +426,37 @@ mod tests {
         assert_eq!(levels(&of_peer), [Fine, Problem, Fine]);
         assert!(of_peer[1].seen.ends_with("and nothing has come from it since 2026-11-22 11:00:00"));
         let heard_since = PeerFacts { last_sent: bounced(3, "port_unreachable"), ..heard_before };
-        assert_eq!(levels(&found(facts(), heard_since)), [Fine, Fine, Fine]);
+        assert_eq!(levels(&found(facts(), heard_since.clone())), [Fine, Fine, Fine]);
+        // What comes from another port does not show that the message would arrive.
+        let elsewhere = PeerFacts { last_heard: message("10.1.0.7:5000"), has_port: false, ..heard_since };
+        let of_peer = found(facts(), elsewhere);
+        assert_eq!(levels(&of_peer), [Fine, Problem, Fine]);
+        assert!(of_peer[1].seen.ends_with("(port unreachable, says 10.1.0.7)"), "{of_peer:?}");
+        assert!(
+            of_peer[1]
+                .hint
+                .as_ref()
+                .unwrap()
+                .contains("from port 5000: `udpchatctl send bob TEXT --last-port`")
+        );
+    }
+
+    #[test]
+    fn a_peer_with_another_port_of_the_host_is_named() {
+        let bare = |port| PeerFacts {
+            name: "10.1.0.7".to_owned(),
+            address: Ok("10.1.0.7:7788".parse().unwrap()),
+            has_port: false,
+            named_there: Some(("bob".to_owned(), port)),
+            ..peer()
+        };
+        let of_peer = found(facts(), bare(8080));
+        assert_eq!(levels(&of_peer), [Fine, Warning, Warning]);
+        assert!(
+            of_peer[1].seen.contains("`bob` at that host has port 8080: `udpchatctl doctor bob`"),
+            "{of_peer:?}"
+        );
+        assert_eq!(levels(&found(facts(), bare(7788))), [Fine, Warning]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::command::condition::Selection;
 use crate::command::unknown_numbers::UnknownNumbers;
 use crate::command::wanted_number::Content;
 use crate::error::{CtlError, Result};
-use crate::output::{Output, counted};
+use crate::output::{Output, loss, source};
 
 /// The form of what is printed.
 pub(super) struct Form {
@@ -113,8 +113,8 @@ impl Form {
             }
             (Some(_), Entry::Notice(_)) => Ok(()),
             (Some(_), Entry::Gap(gap)) => {
-                let datagrams = counted(gap.lost, "datagram");
-                output.note(&tr!("#{id}: {datagrams} lost", id = gap.id, datagrams));
+                let loss = loss(gap.lost, &gap.reason, source(gap).as_deref());
+                output.note(&tr!("#{id}: {loss}", id = gap.id, loss));
                 Ok(())
             }
         }

@@ -26,6 +26,7 @@ use super::context::Context;
 use super::deliveries::{Deliveries, SUMMARY_WAIT, SentIds};
 use super::outcome::Outcome;
 use super::pipeline::{Answers, MAX_PENDING_SENDS, Pipeline};
+use super::send;
 use crate::error::Result;
 use crate::output::{Output, Progress, counted, grouped, local_time, span};
 
@@ -64,6 +65,14 @@ async fn note_destination(client: &mut Client, output: &mut Output, to: &str, so
         }
         None => tr!("replaying to {peer}", peer),
     });
+    if let Some(heard) =
+        send::last_port_of(client, to, *peer).await.filter(|heard| heard.port() != peer.port())
+    {
+        output.note(&tr!(
+            "the last message from there came from {heard}; `--to {heard}` replays to that port",
+            heard
+        ));
+    }
 }
 
 fn is_ipv6(to: &str) -> bool {

@@ -216,7 +216,10 @@ fn is_hex(message: &MessageArgs, encoding: Option<&str>) -> bool {
 /// Returns whether a text is two or more bytes, each of them two hex digits.
 fn are_byte_pairs(text: &str) -> bool {
     let mut pairs = text.split([' ', ',', ':', '-']).filter(|pair| !pair.is_empty()).peekable();
-    let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let is_pair = |pair: &str| {
+        let digits = pair.strip_prefix("0x").or_else(|| pair.strip_prefix("0X")).unwrap_or(pair);
+        digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    };
     text.len() > 2 && pairs.peek().is_some() && pairs.all(is_pair)
 }
 
@@ -314,6 +317,8 @@ mod tests {
             ("01 03 00 0a", true),
             ("01:03", true),
             ("01, 03", true),
+            ("0x01 0x03", true),
+            ("0x1 0x3", false),
             ("01", false),
             ("T?", false),
             ("01 3", false),

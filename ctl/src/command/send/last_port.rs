@@ -40,6 +40,17 @@ pub(in crate::command) async fn params_to(client: &mut Client, to: &str) -> Resu
     }
 }
 
+/// Returns where the last message from a destination came from, if it is known.
+pub(in crate::command) async fn last_port_of(
+    client: &mut Client,
+    to: &str,
+    peer: SocketAddr,
+) -> Option<SocketAddr> {
+    let mut known = KnownPeers::default();
+    let peers = &known.get(client).await?.peers;
+    last_heard(peers, to, peer)?.last_from.as_ref()?.parse().ok()
+}
+
 /// Returns who sent the last message from a destination: itself, or another port of its host that has no name.
 pub(super) fn last_heard<'a>(peers: &'a [Peer], to: &str, address: SocketAddr) -> Option<&'a Peer> {
     let is_named = peers.iter().any(|peer| peer.name.as_deref() == Some(to));

@@ -50,14 +50,11 @@ impl OtherPort {
         let mut client = Client::connect(socket).await.ok()?;
         let mut known = KnownPeers::default();
         let peers = &known.get(&mut client).await?.peers;
-        let address = sent.peer.to_string();
-        let was_heard = || peers.iter().any(|peer| peer.address == address && peer.last_heard.is_some());
-        if sent.name.is_none() && !was_heard() {
-            return None;
-        }
+        // Of another host, another program may have sent the last message.
+        let is_known = sent.name.is_some() || peers.iter().any(|peer| peer.address == sent.peer.to_string());
         let last = last_heard(peers, sent.name.as_deref().unwrap_or(to), sent.peer)?;
         let heard: SocketAddr = last.last_from.as_ref()?.parse().ok()?;
-        (heard.port() != sent.peer.port()).then_some(Self::Since {
+        (is_known && heard.port() != sent.peer.port()).then_some(Self::Since {
             to: to.to_owned(),
             heard,
             id: last.last_id?,

@@ -133,7 +133,10 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
 async fn ask(context: &Context<'_>, acknowledge: bool) -> Result<(Vec<String>, Status)> {
     let mut client = context.connect().await?;
     let acknowledged = match acknowledge {
-        true => client.call(&AcknowledgeParams {}).await?.acknowledged,
+        true => {
+            let answer = client.call(&AcknowledgeParams {}).await.map_err(CtlError::from);
+            answer.map_err(|error| error.of_command("status --acknowledge"))?.acknowledged
+        }
         false => Vec::new(),
     };
     Ok((acknowledged, client.call(&StatusParams {}).await?))

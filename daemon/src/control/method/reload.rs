@@ -8,6 +8,8 @@ use udpchat_api::{ErrorKind, ErrorObject};
 use crate::configuration::refusal;
 use crate::control::context::Context;
 use crate::health::Component;
+use crate::inbox::kept::{MAX_HELD, To};
+use crate::state::Daemon;
 
 pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<ReloadAnswer, ErrorObject> {
     context.control.audit.asked(&context.client, "reload").await;
@@ -17,10 +19,32 @@ pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<Reloa
         Ok(keys) => Ok(ReloadAnswer {
             needs_restart: keys.into_iter().map(str::to_owned).collect(),
             groups: context.daemon().health.problem(Component::UserGroups),
-            notes: context.daemon().configuration.current().doubts(),
+            notes: notes(context.daemon()),
         }),
         Err(error) => {
             Err(ErrorObject::new(ErrorKind::BadConfiguration, refusal(&error)).hint_if(error.hint()))
         }
     }
+}
+
+/// Returns what is valid and probably not meant, messages included that are held for names which are gone.
+fn notes(daemon: &Daemon) -> Vec<String> {
+    let mut notes = daemon.configuration.current().doubts();
+    let configured = daemon.peers.configured();
+    let held = daemon.kept.held_after(0, MAX_HELD);
+    let is_gone = |name: &&String| configured.by_name(name).is_none();
+    let gone: Vec<&String> = held
+        .iter()
+        .filter_map(|row| match &row.to {
+            To::Name(name) => Some(name).filter(is_gone),
+            To::Address(_) => None,
+        })
+        .collect();
+    if let Some(name) = gone.first() {
+        let number = gone.len();
+        notes.push(format!(
+            "messages are held for peers that are no longer configured: {number}, the first for `{name}`"
+        ));
+    }
+    notes
 }

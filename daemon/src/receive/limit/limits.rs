@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use tracing::warn;
 use udpchat_config::Settings;
 
 use super::bucket::SECOND_NS;
@@ -16,6 +17,9 @@ use crate::receive::dropped_sources::{DroppedSource, DroppedSources};
 
 /// How long dropped datagrams wait for their gap, so that each source has at most one gap in this time.
 const REPORT_NS: u64 = SECOND_NS;
+
+/// How long no further line is logged about them.
+const LOG_NS: u64 = 60 * SECOND_NS;
 
 /// How long before the start of the daemon a datagram may have arrived and still count at that time: the service manager holds the
 /// sockets while no daemon runs.
@@ -33,6 +37,8 @@ pub(crate) struct Limits {
     table: Mutex<Table>,
     interfaces: Arc<InterfaceNames>,
     over: DroppedSources<String>,
+    /// When datagrams over a limit were logged last, by `now_ns`; 0 if never.
+    logged_ns: AtomicU64,
 }
 
 impl Limits {
@@ -44,6 +50,7 @@ impl Limits {
             table: Mutex::new(Table::new()),
             interfaces,
             over: DroppedSources::default(),
+            logged_ns: AtomicU64::new(0),
         };
         limits.configure(settings);
         limits
@@ -85,12 +92,27 @@ impl Limits {
         let excess = table.take_excess();
         drop(table);
         let at_ns = clock::now_ns();
+        self.log(&excess);
         for Excess { source, datagrams } in excess.iter().rev() {
             if let Some(source) = source {
                 self.over.note(source.clone(), at_ns, *datagrams);
             }
         }
         excess
+    }
+
+    /// Logs that datagrams are left out, once in [`LOG_NS`]: strangers decide how often that happens.
+    fn log(&self, excess: &[Excess]) {
+        let (now_ns, logged_ns) = (self.now_ns(), self.logged_ns.load(Ordering::Relaxed));
+        let Some(Excess { source, datagrams }) = excess.first() else { return };
+        if logged_ns > 0 && now_ns.saturating_sub(logged_ns) < LOG_NS {
+            return;
+        }
+        self.logged_ns.store(now_ns, Ordering::Relaxed);
+        let of = source.as_deref().map(|source| format!(" of {source}")).unwrap_or_default();
+        warn!(
+            "datagrams over the limit are left out, {datagrams}{of} so far; the log has a line a minute, the inbox gaps"
+        );
     }
 
     /// Returns the time since [`LONGEST_WAIT`] before the start, in nanoseconds.

@@ -26,6 +26,11 @@ fn udpchatctl_exits_with_6_and_names_the_group() {
         (reader.clone(), &["send", &to, "x"], ["`send` requires role `send`", "usermod"]),
         (reader.clone(), &["recode", "--as", "gbk", "-a"], ["`recode` requires role `admin`", "usermod"]),
         (reader.clone(), &["reload"], ["`reload` requires role `admin`", "usermod"]),
+        (
+            reader.clone(),
+            &["status", "--acknowledge"],
+            ["`status --acknowledge` requires role `admin`", "usermod"],
+        ),
         (reader.clone(), &["stop"], ["`stop` requires role `admin`", "usermod"]),
     ] {
         let ran = other.ctl(&account, &daemon, args);

@@ -61,6 +61,8 @@ pub(in crate::command::chat) struct Model {
     pub(in crate::command::chat) is_holding: bool,
     /// A message about the last key, until the next one.
     pub(in crate::command::chat) notice: Option<String>,
+    /// The notice that the inbox could not be read, until it can.
+    read_notice: Option<String>,
     /// The rows of the conversation that are on the screen.
     pub(in crate::command::chat) rows: Vec<ConversationRow>,
     pub(in crate::command::chat) pane: Pane,
@@ -107,6 +109,7 @@ impl Model {
             is_hex: false,
             is_holding: false,
             notice: None,
+            read_notice: None,
             rows: Vec::new(),
             pane: Pane::default(),
             input_columns: 1,
@@ -370,6 +373,10 @@ impl Model {
             // A page was added or dropped at this end since the request, which a new connection makes once more.
             Ok(_) if conversation.cursor(end) != cursor => self.request_page(),
             Ok(answer) => {
+                // What a read has failed for is over.
+                if self.read_notice.take().is_some_and(|notice| self.notice.as_ref() == Some(&notice)) {
+                    self.notice = None;
+                }
                 conversation.add_page(end, &answer, arrived_id, &self.zone);
                 if let Some((direction, _)) = conversation.pending_scroll {
                     conversation.scroll_by(direction, 0, self.pane);
@@ -380,7 +387,9 @@ impl Model {
             Err(reason) => {
                 conversation.read_failed = true;
                 if self.connection == ConnectionState::Online {
-                    self.notice = Some(tr!("cannot read the inbox: {reason}", reason));
+                    let notice = tr!("cannot read the inbox: {reason}", reason);
+                    self.read_notice = Some(notice.clone());
+                    self.notice = Some(notice);
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::lookup_host;
 use tokio::time::timeout;
-use udpchat_api::call::{DirectionFilter, InboxParams, Order, PeersParams};
+use udpchat_api::call::{DirectionFilter, InboxParams, Order, Peer, PeersParams};
 use udpchat_api::{Client, ClientError, Entry};
 use udpchat_config::{DEFAULT_PORT, PeerAddress, check_destination, did_you_mean};
 use udpchat_locale::{tr, translated};
@@ -21,14 +21,15 @@ const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 const MAX_PAGES: usize = 10;
 
 pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFacts {
-    let (address, has_port) = match resolve(name, client.as_deref_mut()).await {
-        Ok((address, has_port)) => (Ok(address), has_port),
-        Err(why) => (Err(why), false),
+    let (address, has_port, named_there) = match resolve(name, client.as_deref_mut()).await {
+        Ok((address, has_port, named_there)) => (Ok(address), has_port, named_there),
+        Err(why) => (Err(why), false, None),
     };
     let mut found = PeerFacts {
         name: name.to_owned(),
         source: Err(String::new()),
         has_port,
+        named_there,
         answers_on_link: None,
         last_sent: Newest::Nothing,
         last_heard: Newest::Nothing,
@@ -62,8 +63,11 @@ fn host(address: SocketAddr) -> String {
     }
 }
 
-/// Resolves a peer; returns also whether its port is given.
-async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr, bool), NoAddress> {
+/// A destination, whether its port is given, and a configured peer with another port of that host if it is not.
+type Resolved = (SocketAddr, bool, Option<(String, u16)>);
+
+/// Resolves a peer.
+async fn resolve(name: &str, client: Option<&mut Client>) -> Result<Resolved, NoAddress> {
     let unusable = |what: String| Unusable { what, hint: None };
     let (peers, lists, unread) = match client {
         None => (Vec::new(), Vec::new(), Some(unusable(tr!("no daemon answers").to_owned()))),
@@ -83,7 +87,13 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr,
         let has_port = address.port().is_some();
         let missing = || unusable(tr!("this machine has no interface for {address} now", address));
         let destination = address.destination().ok_or_else(|| NoAddress::Absent(missing()))?;
-        return Ok((destination, has_port));
+        let with_port = |peer: &Peer| {
+            let known =
+                peer.address.parse::<PeerAddress>().ok().filter(|known| known.ip() == address.ip())?;
+            Some((peer.name.clone()?, known.port()?))
+        };
+        let is_bare = named.is_none() && !has_port;
+        return Ok((destination, has_port, peers.iter().find_map(with_port).filter(|_| is_bare)));
     }
     let has_port = text.contains(':');
     check_destination(text).map_err(|error| {
@@ -91,7 +101,7 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr,
     })?;
     let with_port = if has_port { text.to_owned() } else { format!("{text}:{DEFAULT_PORT}") };
     match (look_up(name, with_port).await, unread) {
-        (Ok(address), _) => Ok((address, has_port)),
+        (Ok(address), _) => Ok((address, has_port, None)),
         (Err(_), Some(Unusable { what, hint })) => {
             let reason = translated(&what);
             let what =

@@ -118,6 +118,27 @@ fn new_messages_do_not_move_a_scrolled_screen() {
 }
 
 #[test]
+fn a_failed_read_is_forgotten_with_the_next() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    (0..1_000).for_each(|number| chat.record_received(BOB, &number.to_string()));
+    chat.connect();
+    chat.key(Action::Oldest);
+    let mut read = |answer: Result<(), &str>| {
+        chat.draw();
+        for request in chat.model.take_requests() {
+            let Request::Page { epoch, end, params } = request else { continue };
+            let answer = answer.map(|()| chat.page(&params)).map_err(str::to_owned);
+            chat.model.update(Update::Page { epoch, end, cursor: params.before.or(params.after), answer });
+        }
+        chat.model.notice.clone()
+    };
+    assert!(read(Err("no disk")).is_some_and(|notice| notice.contains("cannot read the inbox: no disk")));
+    chat.model.update(Update::Online { after: 1_000, is_gapless: true, unread: 0 });
+    chat.answer_requests();
+    assert_eq!(chat.model.notice, None);
+}
+
+#[test]
 fn messages_during_the_last_page_are_not_missed() {
     let mut chat = TestChat::with_peer(Some("bob"));
     (0..1_000).for_each(|number| chat.record_received(BOB, &number.to_string()));
