@@ -102,10 +102,18 @@ fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
     let line = text[line_range(text, span.start)].trim();
     // A line that cannot be printed as it is, is no proposal.
     let line = if line.chars().all(|character| visible(character) == character) { line } else { "" };
+    let behind = text.get(span.start..line_range(text, span.start).end).unwrap_or_default();
+    let is_comment = |text: &str| ["//", ";", "--"].iter().any(|sign| text.trim_start().starts_with(sign));
+    let is_prose = |line: &str| {
+        !line.is_ascii() && !line.starts_with(['[', '［', '【', '＃']) && !line.contains(['=', '＝', '：'])
+    };
+    if is_comment(line) || is_comment(behind) || is_prose(line) {
+        return "a comment begins with `#`".to_owned();
+    }
     if let Some((sign, meant)) = with_narrow_signs(line) {
         return format!("`{sign}` is a full-width character; write: {meant}");
     }
-    if message == "invalid unquoted key" && !may_have_names(line) {
+    if message.starts_with("invalid unquoted key") && !may_have_names(line) {
         return "keys and tables have English names, for example: listen, [text], [inbox]".to_owned();
     }
     if let Some(example) = without_spaces(line) {
@@ -114,7 +122,20 @@ fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
     if let Some(example) = with_quoted_names(line) {
         return format!("put names with other characters than A-Z, a-z, 0-9, - and _ in quotes: {example}");
     }
+    if let Some(example) = with_quoted_text(line) {
+        return format!("text is in quotes: {example}");
+    }
     "a line is a [table], or a key = value where text is in quotes: max_size = \"4GiB\"".to_owned()
+}
+
+/// Returns a line with its value in quotes; none if that is not what the line lacks.
+fn with_quoted_text(line: &str) -> Option<String> {
+    let (key, value) = line.split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    let is_plain = |one: char| one.is_alphanumeric() || "._-:/%@".contains(one);
+    let is_text = value.starts_with(char::is_alphabetic) && value.chars().all(is_plain);
+    (is_text && !key.is_empty() && !["true", "false"].contains(&value))
+        .then(|| format!("{key} = \"{value}\""))
 }
 
 /// Finds the first of two equal tables or keys, of which the second one is at `span`: what it is, and its line. None if it is written
@@ -150,7 +171,8 @@ fn with_narrow_signs(line: &str) -> Option<(char, String)> {
     const MAX_BYTES: usize = 200;
     let (mut first, mut string) = (None, None);
     let mut meant = String::with_capacity(line.len());
-    for character in line.chars() {
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
         let sign = match character {
             _ if string.is_some() => None,
             '：' | '＝' => Some('='),
@@ -170,6 +192,10 @@ fn with_narrow_signs(line: &str) -> Option<(char, String)> {
         }
         first = first.or(sign.map(|_| character));
         meant.push(sign.unwrap_or(character));
+        if sign == Some('#') {
+            // The rest is a comment.
+            meant.extend(characters.by_ref());
+        }
     }
     first.filter(|_| line.len() <= MAX_BYTES).map(|first| (first, meant.trim().to_owned()))
 }
@@ -260,7 +286,14 @@ mod tests {
         for line in ["[peers.李雷（二班）]", "encoding = \"gbk\" # 编码：", "x = '，'"] {
             assert_eq!(with_narrow_signs(line), None, "{line}");
         }
-        let hint = |line: &str| hint_for_syntax("invalid unquoted key", line, &(0..1));
+        let hint = |line: &str| hint_for_syntax("invalid unquoted key, expected letters", line, &(0..1));
+        for comment in ["// 教程", "; text", "-- text", "网络课 UDP 实验，三班"] {
+            assert_eq!(hint(comment), "a comment begins with `#`", "{comment}");
+        }
+        assert_eq!(hint("＃ 课，三班"), "`＃` is a full-width character; write: # 课，三班");
+        let hint_for_value = |line: &str| hint_for_syntax("string values must be quoted", line, &(0..1));
+        assert_eq!(hint_for_value("encoding = gbk"), "text is in quotes: encoding = \"gbk\"");
+        assert!(hint_for_value("listen = 2 3").starts_with("a line is a [table]"));
         assert!(hint("端口 = 7788").contains("English names") && hint("[文本]").contains("English names"));
         assert!(hint("[peers.李雷]").ends_with("[peers.\"李雷\"]"));
         assert_eq!(hint("[peers.hall a]"), "names of peers have no spaces, for example: [peers.hall_a]");

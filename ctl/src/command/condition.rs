@@ -142,8 +142,7 @@ impl FromStr for Condition {
         let (name, rest) = text.split_at(at);
         let rest = narrowed(rest).replace('≤', "<=").replace('≥', ">=").replace('≠', "!=");
         let found = OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, rest.strip_prefix(sign)?)));
-        let value =
-            found.and_then(|(_, value)| value.trim().parse().ok()).filter(|value| f64::is_finite(*value));
+        let value = found.and_then(|(_, value)| number(value.trim())).filter(|value| f64::is_finite(*value));
         match (name.trim(), found, value) {
             (name, Some((operator, _)), Some(value)) if !name.is_empty() => {
                 Ok(Self { number: name.parse()?, operator, value, text: text.trim().to_owned() })
@@ -160,8 +159,27 @@ impl FromStr for Condition {
                 "expected one condition such as 'temp > 30'; --where may be repeated, and then all must hold"
             )
             .to_owned()),
+            (name, Some((_, value)), None)
+                if !name.is_empty()
+                    && !value.trim().is_empty()
+                    && !is_place(value)
+                    && !has_another(&rest) =>
+            {
+                Err(tr!("`{value}` is not a number such as 30, -1.5 or 0xaa55", value = value.trim()))
+            }
             _ => Err(tr!("expected a condition such as 'temp > 30', with one of < <= > >= = !=").to_owned()),
         }
+    }
+}
+
+/// Reads a number of a condition: decimal, or hexadecimal behind `0x`.
+fn number(text: &str) -> Option<f64> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) if !digits.starts_with('+') => {
+            u64::from_str_radix(digits, 16).ok().map(|value| value as f64)
+        }
+        Some(_) => None,
+        None => text.parse().ok(),
     }
 }
 
@@ -206,6 +224,8 @@ mod tests {
             // A missing number fulfils nothing.
             ("hum > 0", false),
             ("hum != 0", false),
+            ("@0:i16 = 0xD7", true),
+            ("@0:i16 > 0Xff", false),
             ("@0:i16/10 > 20", true),
             ("@0:i16/10 = 21.5", true),
             ("＠0：ｉ16／10＞２０", true),

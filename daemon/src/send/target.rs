@@ -376,6 +376,13 @@ pub(super) fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
             Err(ErrorObject::new(ErrorKind::InvalidParams, text))
         }
         _ => {
+            if to.contains(char::is_whitespace) {
+                let without: String = to.split_whitespace().collect();
+                let text = format!("`{to}` has a space");
+                return Err(
+                    ErrorObject::new(ErrorKind::InvalidParams, text).hint(format!("write `{without}`"))
+                );
+            }
             let text = match port {
                 "" => format!("there is no port behind the colon of `{to}`"),
                 _ => format!("`{port}` is not a port number"),

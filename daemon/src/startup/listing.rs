@@ -15,8 +15,9 @@ const EQUALS: &str = " = ";
 /// In front of the origin.
 const ORIGIN: &str = "  # ";
 
-/// The width of the column of values on a terminal; longer ones go beyond it.
+/// The width of the column of values on a terminal, and elsewhere; longer ones go beyond it.
 const MAX_VALUE_COLUMNS: usize = 24;
+const MAX_VALUE_COLUMNS_OF_FILE: usize = 60;
 
 /// Returns the listing, safe to show. With `columns`, the origins of long values stand below them, and long lists have several lines.
 pub(super) fn listing(rows: &[Row], columns: Option<usize>) -> String {
@@ -30,7 +31,7 @@ pub(super) fn listing(rows: &[Row], columns: Option<usize>) -> String {
     let keys = rows.iter().map(|[key, ..]| key.width()).max().unwrap_or(0);
     let room = columns.map_or(usize::MAX, |columns| columns.saturating_sub(keys + EQUALS.len()).max(1));
     let fits = |value: &str, origin: &str| value.width() + ORIGIN.len() + origin.width() <= room;
-    let longest = if columns.is_some() { MAX_VALUE_COLUMNS } else { usize::MAX };
+    let longest = if columns.is_some() { MAX_VALUE_COLUMNS } else { MAX_VALUE_COLUMNS_OF_FILE };
     let widths = rows.iter().map(|[_, value, _]| value.width());
     let values = widths.filter(|width| *width <= longest).max().unwrap_or(0);
     let mut out = String::new();

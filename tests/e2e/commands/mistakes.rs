@@ -83,6 +83,8 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", "127.0.0.1:0", "hi"][..], &["port 0 is out of range, 1 to 65535"][..]),
         (&["send", "127.0.0.1:70000", "hi"], &["port 70000 is out of range, 1 to 65535"]),
         (&["send", "127.0.0.1:http", "hi"], &["`http` is not a port number", "hint: "]),
+        (&["send", "127.0.0.1 : 80", "hi"], &["`127.0.0.1 : 80` has a space", "hint: write `127.0.0.1:80`"]),
+        (&["inbox", "--where", "t == nan"], &["`nan` is not a number such as 30, -1.5 or 0xaa55"]),
         (&["send", "a b", "hi"], &["`a b` is not a peer, host or address", "hint: "]),
         (&["send", to, ""], &["the message is empty", "--allow-empty"]),
         (&["send", to], &["the message is empty", "--allow-empty"]),
@@ -301,7 +303,7 @@ fn dashes_of_chinese_keyboards_are_no_options() {
         &daemon,
         &["send", to, "hello", "——every", "1s"],
         2,
-        &["`——every` begins with a dash", hint],
+        &["`——every` has a dash that is no hyphen", hint],
     );
     assert_fails(&daemon, &["inbox", "—follow"], 2, &["write `--follow`"]);
     assert!(daemon.entries().is_empty(), "nothing was sent");
@@ -311,7 +313,9 @@ fn dashes_of_chinese_keyboards_are_no_options() {
         (&["inbox", "–n3"], "-n3"),
         (&["——help"], "--help"),
     ] {
-        daemon.ctl(arguments).fails(2, &["begins with a dash", &format!("write `{option}` with hyphens")]);
+        daemon
+            .ctl(arguments)
+            .fails(2, &["has a dash that is no hyphen", &format!("write `{option}` with hyphens")]);
     }
     daemon.ctl(&["-q", "send", to, "——完"]).ok();
     daemon.ctl(&["-q", "send", to, "--", "——every"]).ok();

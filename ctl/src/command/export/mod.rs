@@ -222,7 +222,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads `--fields`. Chinese keyboards make full-width commas.
 fn wanted(fields: &[String]) -> Result<Vec<WantedNumber>> {
-    let names = fields.iter().flat_map(|names| names.split('，')).map(|name| name.trim().to_owned());
+    let names = fields.iter().flat_map(|names| names.split(['，', '、'])).map(|name| name.trim().to_owned());
     let names: Vec<String> = names.collect();
     if names.iter().any(String::is_empty) {
         let message = tr!("--fields has an empty name");

@@ -48,6 +48,6 @@ pub(crate) async fn run(context: Context<'_>, arguments: &PlotArgs) -> Result<()
 
 /// Returns the numbers, between which commas may stand, also those of Chinese keyboards.
 fn fields(arguments: &[String]) -> Result<Vec<WantedNumber>> {
-    let names = arguments.iter().flat_map(|names| names.split([',', '，'])).map(str::trim);
+    let names = arguments.iter().flat_map(|names| names.split([',', '，', '、'])).map(str::trim);
     names.filter(|name| !name.is_empty()).map(|name| name.parse().map_err(CtlError::usage)).collect()
 }

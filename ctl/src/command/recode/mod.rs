@@ -37,6 +37,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<
     senders::resolve(&mut client, &mut filter.not_from).await?;
     let spans = spans(&mut client, arguments, &filter).await?;
     let mut report = RecodeReport::new(&arguments.encoding, arguments.dry_run);
+    report.remember = arguments.remember;
     if arguments.remember {
         report.whole_hosts = whole_hosts(&mut client, &filter.from).await?;
     }

@@ -22,6 +22,9 @@ pub(crate) struct RecodeReport {
     #[serde(rename = "as")]
     encoding: String,
     dry_run: bool,
+    /// Whether the encoding is to be remembered.
+    #[serde(skip)]
+    pub(crate) remember: bool,
     /// How many messages are decoded differently now.
     pub(crate) recoded: u64,
     /// How many matched.
@@ -50,6 +53,7 @@ impl RecodeReport {
         Self {
             encoding: name.unwrap_or_else(|_| encoding.to_owned()),
             dry_run,
+            remember: false,
             recoded: 0,
             matched: 0,
             remembered: 0,
@@ -108,7 +112,13 @@ fn example(Recoded { id, before, after }: &Recoded, palette: Palette) -> String 
 fn summary(report: &RecodeReport) -> String {
     let RecodeReport { recoded, matched, remembered, dry_run, .. } = report;
     if *matched == 0 {
-        return tr!("no message matches").to_owned();
+        return match report.remember {
+            true => tr!(
+                "no message matches; a peer that has sent nothing gets its encoding in the configuration: `[peers.NAME] encoding`"
+            ),
+            false => tr!("no message matches"),
+        }
+        .to_owned();
     }
     let messages = counted(*recoded, "message");
     let encoding = safe::one_line(&report.encoding);

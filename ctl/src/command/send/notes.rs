@@ -112,6 +112,7 @@ pub(super) async fn note_destinations(
         if let Some(other) = OtherPort::of(client, known, to, &first.message).await {
             output.note(&other.describe("send"));
         }
+        note_own_host(output, to, &first.message);
         if is_file && first.is_utf_8 {
             note_file(client, known, output, to, &first.message).await;
         }
@@ -119,6 +120,13 @@ pub(super) async fn note_destinations(
     let unknown: Vec<&str> =
         sent.iter().filter(|(_, first)| first.is_in_default).map(|(to, _)| to.as_str()).collect();
     note_encoding_of_several(output, &unknown);
+}
+
+/// Prints a note on a message to the address that stands for every address of this machine where a program listens.
+pub(super) fn note_own_host(output: &mut Output, to: &str, sent: &Message) {
+    if sent.peer.ip().is_unspecified() {
+        output.note(&tr!("the message went to this machine itself: {to} is no address of another one", to));
+    }
 }
 
 /// Returns whether the bytes of a file were sent, and are UTF-8 with characters outside ASCII.

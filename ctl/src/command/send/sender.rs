@@ -8,7 +8,9 @@ use udpchat_locale::{tr, translated};
 
 use super::args::{LinesArgs, MessageArgs};
 use super::known_peers::KnownPeers;
-use super::notes::{is_file_in_utf_8, note_empty_lines, note_encoding, note_file, note_held_encoding};
+use super::notes::{
+    is_file_in_utf_8, note_empty_lines, note_encoding, note_file, note_held_encoding, note_own_host,
+};
 use super::other_port::OtherPort;
 use super::payload::{Line, Lines, Payload, Source};
 use super::port::{note_destination_in_text, note_unread_input};
@@ -163,6 +165,9 @@ impl<'a> Sender<'a> {
             && let Some(other) = OtherPort::of(&mut self.client, &mut self.known, to, sent).await
         {
             self.output.note(&other.describe("send"));
+        }
+        if let Some(to) = &self.target.to {
+            note_own_host(self.output, to, sent);
         }
         if let Some(to) = &self.target.to
             && is_file_in_utf_8(self.message, sent)

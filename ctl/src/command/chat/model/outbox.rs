@@ -278,5 +278,6 @@ fn is_encoded(text: &str, message: &Message) -> bool {
 pub(super) fn first_line(text: &str) -> String {
     const COLUMNS: usize = 30;
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    wrap::truncated(&wrap::display_line(line), COLUMNS).into_owned()
+    // It is escaped where it is shown.
+    wrap::truncated(line, COLUMNS).into_owned()
 }
