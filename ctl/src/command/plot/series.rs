@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::feed::Sample;
+use super::pauses;
 use crate::terminal::wrap::display_line;
 
 /// How many names are kept of numbers that are not wanted.
@@ -26,12 +27,6 @@ const RESOLUTIONS: [i64; 9] =
 
 /// A sample that is older than the newest one by more than this means that the clock was set back; in microseconds.
 const CLOCK_STEP: i64 = 10_000_000;
-
-/// How many times as long as usual a pause may be that is not a break in the curve.
-const USUAL_PAUSES: i64 = 5;
-
-/// How many messages a burst may have whose pause before the next one is usual: one pause of so many is between bursts.
-const MAX_BURST: usize = 16;
 
 /// What is kept of an interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,20 +103,11 @@ impl Curve {
         place
     }
 
-    /// Returns the longest time between two intervals of [`Self::within`] over which nothing is missing, in microseconds: several
-    /// times a high quantile of the pauses. A few breaks are above it; the pauses between bursts of up to [`MAX_BURST`] messages
-    /// are not.
+    /// Returns the longest time between two intervals of [`Self::within`] over which nothing is missing, in microseconds.
     pub(super) fn longest_usual(&self, from: i64, until: i64) -> i64 {
         let place = self.resolution(from, until);
-        let numbers = self.levels[place].iter().map(|interval| interval.number);
-        let mut pauses: Vec<i64> =
-            numbers.clone().zip(numbers.skip(1)).map(|(before, after)| after - before).collect();
-        let place_of_usual = pauses.len().saturating_sub(1) * (MAX_BURST - 1) / MAX_BURST;
-        if pauses.is_empty() {
-            return i64::MAX;
-        }
-        let (_, usual, _) = pauses.select_nth_unstable(place_of_usual);
-        usual.saturating_mul(RESOLUTIONS[place]).saturating_mul(USUAL_PAUSES)
+        let times = self.levels[place].iter().map(|interval| interval.number * RESOLUTIONS[place]);
+        pauses::longest_usual(times, until.saturating_sub(from)).unwrap_or(i64::MAX)
     }
 
     /// Returns the intervals of a time span that touch it, each with its middle, in microseconds, in the finest resolution
@@ -308,19 +294,6 @@ mod tests {
         let mut young = Curve::new(String::new(), String::new());
         young.add(159_000_000, 1.0);
         assert_eq!(RESOLUTIONS[young.resolution(from, until)], 16_000);
-    }
-
-    #[test]
-    fn the_pause_between_bursts_is_usual() {
-        const PERIOD: i64 = 10_000_000;
-        for burst in [1, 6, 10] {
-            let mut curve = Curve::new(String::new(), String::new());
-            for message in 0..6 * burst {
-                curve.add(message / burst * PERIOD + message % burst * 50_000, 1.0);
-            }
-            let longest = curve.longest_usual(0, 6 * PERIOD);
-            assert!(longest >= PERIOD, "{burst}: {longest}");
-        }
     }
 
     #[test]
