@@ -1,15 +1,13 @@
 //! The numbers of a plot in bounded memory: each curve keeps the least, the greatest and the last value of intervals, in
 //! several resolutions (as round-robin databases do).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::feed::Sample;
 use super::pauses;
+use crate::command::known_names::KnownNames;
 use crate::terminal::wrap::display_line;
-
-/// How many names are kept of numbers that are not wanted.
-const MAX_OTHERS: usize = 10;
 
 /// The most curves.
 pub(super) const MAX_CURVES: usize = 6;
@@ -126,21 +124,23 @@ impl Curve {
 /// The curves of a plot.
 #[derive(Debug, Default)]
 pub(super) struct Curves {
-    /// Whether the user has named numbers.
-    has_fields: bool,
+    /// The numbers that the user has named.
+    fields: Vec<String>,
     pub(super) list: Vec<Curve>,
     /// When the last number came for which there was no curve, in microseconds since 1970.
     left_out_at: Option<i64>,
     /// The names of some numbers that are not wanted, displayable on a screen.
-    others: BTreeSet<String>,
+    others: KnownNames,
+    /// Whether a message was shown as hex digits.
+    has_hex: bool,
     /// The length of the longest message, in bytes.
     longest: usize,
 }
 
 impl Curves {
     /// Creates an empty plot.
-    pub(super) fn new(has_fields: bool) -> Self {
-        Self { has_fields, ..Self::default() }
+    pub(super) fn new(fields: Vec<String>) -> Self {
+        Self { fields, ..Self::default() }
     }
 
     /// Adds the numbers of a message. A new curve may replace one whose values are all from before the visible span.
@@ -148,8 +148,8 @@ impl Curves {
         let at = sample.at.as_microsecond();
         let peer = display_line(sample.name.as_deref().unwrap_or(&sample.peer));
         self.longest = self.longest.max(sample.bytes);
-        let room = MAX_OTHERS.saturating_sub(self.others.len());
-        self.others.extend(sample.others.iter().take(room).map(|name| display_line(name).into_owned()));
+        self.has_hex |= sample.is_hex;
+        self.others.extend(sample.others.iter().map(|name| display_line(name).into_owned()));
         for (name, value) in &sample.numbers {
             let field = display_line(name);
             let known = self.list.iter().position(|curve| curve.field == field && curve.peer == peer);
@@ -185,7 +185,12 @@ impl Curves {
 
     /// Returns the names of some numbers that messages have and that are not wanted.
     pub(super) fn others(&self) -> Vec<&str> {
-        self.others.iter().map(String::as_str).collect()
+        self.others.listed(self.fields.iter().map(String::as_str))
+    }
+
+    /// Returns whether a message was shown as hex digits.
+    pub(super) fn has_hex(&self) -> bool {
+        self.has_hex
     }
 
     /// Returns the length of the longest message, in bytes.
@@ -195,7 +200,7 @@ impl Curves {
 
     /// Returns whether the user has named numbers.
     pub(super) fn has_fields(&self) -> bool {
-        self.has_fields
+        !self.fields.is_empty()
     }
 
     /// Returns whether all curves are of one peer.
@@ -228,7 +233,7 @@ mod tests {
         joined.add(&sample(1, "a\u{200d}b", &[("\u{301}x", 1.0)]), 0);
         assert_eq!((&*joined.list[0].peer, &*joined.list[0].field), (r"a\u{200d}b", "\u{25cc}\u{301}x"));
         assert!(curves.has_more(0) && !curves.has_more(2) && !curves.is_of_one_peer());
-        let mut wanted = Curves::new(true);
+        let mut wanted = Curves::new(vec!["x".to_owned()]);
         wanted.add(&sample(1, "a", &[("x", 1.0)]), 0);
         assert!(wanted.list.len() == 1 && !wanted.has_more(0) && wanted.is_of_one_peer());
         assert!(wanted.has_fields() && !curves.has_fields());
