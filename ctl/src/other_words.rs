@@ -29,7 +29,8 @@ pub(crate) fn instead_of(error: &clap::Error, command: Option<&str>) -> Option<S
         (ErrorKind::UnknownArgument, Some(command)) => {
             word(ContextKind::InvalidArg).and_then(|word| of_argument(word, command))
         }
-        (ErrorKind::ArgumentConflict, Some("replay")) => of_conflict(error),
+        (ErrorKind::ArgumentConflict, Some("replay")) => of_file(error),
+        (ErrorKind::ArgumentConflict, Some("inbox")) => of_consumer(error),
         (ErrorKind::InvalidValue, Some("man")) => Some(
             tr!("the commands are in the page `udpchatctl`, and in `udpchatctl COMMAND --help`").to_owned(),
         ),
@@ -123,7 +124,7 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
                 "`udpchatctl send TO --every T` sends again and again, and `udpchatctl inbox -f --from TO` prints the answers"
             )
         }
-        ("ask", "--when-seen") => {
+        ("send", "--hold" | "--held" | "--queue" | "--later") | ("ask", "--when-seen") => {
             tr!("`udpchatctl send TO TEXT --when-seen` holds a message until its peer sends one")
         }
         ("ask", "--wait" | "-w" | "-W" | "-t") => tr!("`--timeout T` waits for an answer for T at most"),
@@ -223,14 +224,28 @@ fn of_size(error: &clap::Error) -> Option<String> {
 }
 
 /// Returns what selects messages of a file, which `--file` cannot be combined with.
-fn of_conflict(error: &clap::Error) -> Option<String> {
+fn of_file(error: &clap::Error) -> Option<String> {
+    let text =
+        tr!("select messages when the file is written, for example with `udpchatctl export --from PEER`");
+    is_conflict_of(error, "--file").then(|| text.to_owned())
+}
+
+/// Returns how to select messages for a consumer.
+fn of_consumer(error: &clap::Error) -> Option<String> {
+    let text = tr!(
+        "a read mark passes every entry; select in what is printed, for example with `| jq 'select(.name == \"board\")'`, or wait \
+         for the next one with `udpchatctl wait --after ID --from PEER`"
+    );
+    is_conflict_of(error, "--consumer").then(|| text.to_owned())
+}
+
+/// Returns whether an option is one of those that cannot be combined.
+fn is_conflict_of(error: &clap::Error, option: &str) -> bool {
     let names = |kind| match error.get(kind) {
         Some(ContextValue::String(name)) => vec![name.clone()],
         Some(ContextValue::Strings(names)) => names.clone(),
         _ => Vec::new(),
     };
     let mut names = [ContextKind::InvalidArg, ContextKind::PriorArg].into_iter().flat_map(names);
-    let text =
-        tr!("select messages when the file is written, for example with `udpchatctl export --from PEER`");
-    names.any(|name| name.starts_with("--file")).then(|| text.to_owned())
+    names.any(|name| name.starts_with(option))
 }

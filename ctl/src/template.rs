@@ -1,7 +1,8 @@
 //! Templates: text with fields in double braces, such as `{{time:%H:%M:%S}}`. `send --fill` and `inbox -F` use them.
 //!
 //! `{{{{` is `{{`. What follows a colon, which may be full-width, is the form of the value: a width with or without a zero in
-//! front, and `x` or `X` behind it for hexadecimal digits, or for times the directives of strftime(3).
+//! front, and `x` or `X` behind it for hexadecimal digits, with
+//! `:le` for the least significant byte first, or for times the directives of strftime(3).
 
 use std::fmt::Write as _;
 
@@ -101,6 +102,8 @@ pub(crate) struct Width {
     least: usize,
     zeros: bool,
     digits: Digits,
+    /// Whether the bytes are in the other order: the least significant first.
+    is_reversed: bool,
 }
 
 /// The digits of a whole number.
@@ -113,11 +116,29 @@ enum Digits {
 }
 
 impl Width {
-    /// Parses `4`, `04`, `x`, `4x`, `04x` or `04X`; nothing pads nothing.
+    /// Parses `4`, `04`, `x`, `4x`, `04x` or `04X`; nothing pads nothing. `:le` behind `04x` is for the least significant byte
+    /// first, `:be` for the most significant one.
     ///
     /// # Errors
     /// Anything else; the error is a message for people.
     pub(crate) fn parse(form: &str) -> Result<Self, String> {
+        let (width, order) = form.rsplit_once([':', '：']).unwrap_or(("", form));
+        let is_reversed = order.eq_ignore_ascii_case("le");
+        let width = match is_reversed || order.eq_ignore_ascii_case("be") {
+            true => Self::without_order(width)?,
+            false => return Self::without_order(form),
+        };
+        let is_bytes = width.is_fixed() && width.least % 2 == 0 && width.least <= 16;
+        match is_bytes {
+            true => Ok(Self { is_reversed, ..width }),
+            false => Err(tr!(
+                "`{form}` needs an even number of digits with a zero in front, at most 16, for example 04x:le: the bytes are reversed",
+                form
+            )),
+        }
+    }
+
+    fn without_order(form: &str) -> Result<Self, String> {
         let (width, digits) = match (form.strip_suffix('x'), form.strip_suffix('X')) {
             (Some(width), _) => (width, Digits::LowerHex),
             (None, Some(width)) => (width, Digits::UpperHex),
@@ -126,7 +147,9 @@ impl Width {
         let zeros = width.starts_with('0') && width.len() > 1;
         match width.parse() {
             _ if width.is_empty() => Ok(Self { digits, ..Self::default() }),
-            Ok(least) if least <= MAX_WIDTH && !width.starts_with('+') => Ok(Self { least, zeros, digits }),
+            Ok(least) if least <= MAX_WIDTH && !width.starts_with('+') => {
+                Ok(Self { least, zeros, digits, ..Self::default() })
+            }
             _ => Err(tr!(
                 "invalid width `{form}`; write for example 4 or 04, at most {most}, and 04x for hexadecimal digits",
                 form,
@@ -138,13 +161,21 @@ impl Width {
     /// Writes a number of a frame. With zeros, it has exactly so many hexadecimal digits: a field of a frame has a fixed size,
     /// and a counter in it begins again.
     pub(crate) fn write_in_frame(self, number: u64, text: &mut String) {
-        let is_fixed = self.zeros && self.digits != Digits::Decimal;
-        self.write(if is_fixed { lowest_digits(number, self.least) } else { number }, text);
+        self.write(if self.is_fixed() { lowest_digits(number, self.least) } else { number }, text);
+    }
+
+    /// Returns whether a number of a frame has exactly so many digits.
+    fn is_fixed(self) -> bool {
+        self.zeros && self.digits != Digits::Decimal
     }
 
     /// Writes a number; one that has more digits than the width is written with all of them.
     pub(crate) fn write(self, number: u64, text: &mut String) {
-        let Self { least, zeros, digits } = self;
+        let Self { least, zeros, digits, is_reversed } = self;
+        let number = match is_reversed {
+            true => lowest_digits(number, least).swap_bytes() >> (64 - 4 * least.clamp(1, 16)),
+            false => number,
+        };
         // Writing into a String cannot fail.
         let _ = match (digits, zeros) {
             (Digits::Decimal, true) => write!(text, "{number:0least$}"),

@@ -1,6 +1,6 @@
 //! The peers: their names and encodings from the configuration, and the encodings that are known of them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -281,6 +281,17 @@ impl Configured {
     fn is_on(&self, given: &PeerAddress, address: SocketAddr) -> bool {
         let is_number_of = |interface: &Interface, number| self.interfaces.is_number_of(interface, number);
         given.is_on_interface_of(address, is_number_of)
+    }
+
+    /// Returns an address with the number that the interface of this name has, or had last.
+    pub(crate) fn on_interface(&self, mut address: SocketAddrV6, name: &str) -> SocketAddr {
+        address.set_scope_id(self.interfaces.last_number(name).unwrap_or(0));
+        address.into()
+    }
+
+    /// Returns the name of the interface that an address has the number of.
+    pub(crate) fn interface_of(&self, address: SocketAddr) -> Option<String> {
+        self.interfaces.of_scope(address)
     }
 
     /// Looks an interface up that a client uses; returns whether this machine has or had it. Its number is remembered, even if

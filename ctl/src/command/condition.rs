@@ -195,14 +195,11 @@ fn has_operator(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use udpchat_api::numbers::numbers;
-
     use super::*;
 
     #[test]
     fn conditions_compare_a_number_of_the_message() {
-        let numbers = numbers("utf-8", "temp=31.5 acc.x=-2 t=20 t=35 t=25");
-        let content = Content { numbers, payload: &[0, 215, 3] };
+        let content = Content::new("utf-8", "temp=31.5 acc.x=-2 t=20 t=35 t=25", &[0, 215, 3]);
         for (condition, expected) in [
             ("temp > 30", true),
             ("temp>31.5", false),

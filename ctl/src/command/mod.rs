@@ -1,7 +1,7 @@
 //! The commands of `udpchatctl`, one file or folder each: arguments, help text, run and rendering together.
 //!
 //! Belongs here: the commands, and what several of them share (`condition`, `context`, `deliveries`, `filter`, `outcome`, `senders`, `pages`, `pipeline`,
-//! `ticks`, `unknown_numbers`, `wanted_number`). Does not belong here: the global flags and parsing (`cli`), the streams and how entries look (`output`).
+//! `known_names`, `ticks`, `unknown_numbers`, `wanted_number`). Does not belong here: the global flags and parsing (`cli`), the streams and how entries look (`output`).
 //! Only `cli` and the crate root may use this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`), and
 //! `consumers`, which sets read marks where `inbox` begins and as `ack` does.
 //!
@@ -20,7 +20,8 @@ pub(crate) mod export;
 mod filter;
 pub(crate) mod held;
 pub(crate) mod inbox;
-pub(crate) mod man;
+pub(crate) mod known_names;
+mod man;
 mod outcome;
 mod pages;
 pub(crate) mod peers;

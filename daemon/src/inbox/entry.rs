@@ -56,6 +56,9 @@ pub(crate) struct SentDetail {
     /// How long it was held before it was sent, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held_seconds: Option<u64>,
+    /// The interface of the link-local address that it is held for. The number in the address is that of its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interface: Option<String>,
 }
 
 /// The report that a message was not delivered.

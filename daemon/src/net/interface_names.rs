@@ -4,6 +4,7 @@
 //! look-up for each entry unnecessary. What cannot be listed or looked up stays as it is.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use parking_lot::RwLock;
 use udpchat_config::Interface as InterfaceName;
@@ -33,6 +34,17 @@ impl InterfaceNames {
         let last = |wanted: &str| names.iter().rev().find(|(_, name)| *name == wanted).map(|(last, _)| *last);
         names.get(&number).is_some_and(|name| name == interface.as_str())
             || interface.number_by(last) == Some(number)
+    }
+
+    /// Returns the last name of the interface that an address has the number of; none if it has none, or no name is known.
+    pub(crate) fn of_scope(&self, address: SocketAddr) -> Option<String> {
+        let SocketAddr::V6(v6) = address else { return None };
+        self.0.read().get(&v6.scope_id()).cloned()
+    }
+
+    /// Returns the last number that an interface of this name had.
+    pub(crate) fn last_number(&self, name: &str) -> Option<u32> {
+        self.0.read().iter().rev().find(|(_, known)| *known == name).map(|(number, _)| *number)
     }
 
     /// Looks an interface up and remembers its number; returns whether this machine has or had it.
@@ -93,6 +105,9 @@ mod tests {
         // The newest interface with a number has it.
         names.update(&[interface(2, "eth1")]);
         assert!(names.is_number_of(&named("eth1"), 2) && !names.is_number_of(&named("eth0"), 2));
+        let of_scope = |address: &str| names.of_scope(address.parse().unwrap());
+        assert_eq!((of_scope("[fe80::1%7]:9").as_deref(), of_scope("[fe80::1%9]:9")), (Some("eth0"), None));
+        assert_eq!((of_scope("[fe80::1]:9"), of_scope("10.0.0.7:9")), (None, None));
     }
 
     #[test]

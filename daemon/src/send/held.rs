@@ -217,7 +217,7 @@ fn target(daemon: &Daemon, release: &Release, to: &To) -> Option<Target> {
             let named = configured.by_name(name)?;
             if named.address.port().is_some() { named.address.destination()? } else { release.peer }
         }
-        To::Address(_) => release.peer,
+        To::Address(_) | To::OnInterface(..) => release.peer,
     };
     // To port 0 nothing can be sent, and anybody can forge it.
     if peer.port() == 0 { None } else { answering(daemon, peer, release.local) }

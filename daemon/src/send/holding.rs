@@ -54,5 +54,6 @@ fn destination(daemon: &Daemon, params: &SendParams, target: &Target) -> Result<
             address.set_port(0);
         }
     }
-    Ok(To::Address(address))
+    // An interface may come back with another number.
+    Ok(To::Address(address).on(daemon.peers.configured().interface_of(address)))
 }

@@ -107,9 +107,9 @@ fn a_misspelt_number_is_noted_with_those_that_exist() {
     let (daemon, _peer) = measured();
     let ran = daemon.ctl(&["inbox", "-n", "5", "-F", "{{tmp}} {{hum}}"]);
     assert_eq!(ran.stdout.lines().next(), Some(" 40"));
-    ran.fails(0, &["note: no message has a number `tmp`; they have hum, temp"]);
+    ran.fails(0, &["note: no message has a number `tmp`; they have temp, hum"]);
     // Conditions, wherever they select.
-    let note = "note: no message has a number `tmp`; they have hum, temp\n";
+    let note = "note: no message has a number `tmp`; they have temp, hum\n";
     for args in [
         &["inbox", "--where", "tmp > 1"][..],
         &["inbox", "-n", "2", "--where", "temp > 1", "--where", "tmp > 1"],
@@ -137,7 +137,7 @@ fn a_misspelt_number_is_noted_with_those_that_exist() {
     let _plot = Running::start(plot.stderr(writer));
     let mut note = String::new();
     BufReader::new(reader).read_line(&mut note).unwrap();
-    assert_eq!(note, "note: no message has a number `tmp`; they have hum, temp\n");
+    assert_eq!(note, "note: no message has a number `tmp`; they have temp, hum\n");
 }
 
 #[test]
@@ -146,6 +146,8 @@ fn a_form_that_shows_nothing_of_a_message_marks_nothing_as_read() {
     daemon.ctl(&["inbox", "--form", "张三"]).fails(2, &["`--from 张三` selects the messages of a peer"]);
     daemon.ctl(&["inbox", "-F", "{time} {text}"]).fails(2, &["`{time}` needs two braces: `{{time}}`"]);
     daemon.ctl(&["inbox", "-F", "{{time:%Q}} {{text}}"]).fails(2, &["invalid form of a time `%Q`"]);
+    let of_json = daemon.ctl(&["inbox", "-n", "1", "-F", "{{at}} {{direction}}"]);
+    of_json.fails(0, &["no message has a number `at`, `direction`; the other fields are id, time, arrow, "]);
     // A number may have any name, so this is known only at the end.
     daemon.ctl(&["inbox", "-F", "{{时间}}"]).fails(0, &["note: no message has a number `时间`; they have"]);
     let shown = daemon.ctl(&["inbox", "-F", "{{temp}}"]).ok();
@@ -202,9 +204,13 @@ fn bytes_have_no_numbers() {
     let daemon = Daemon::start_with(&config, &[]);
     daemon.receive_from(&peer, ["\u{1}\u{3}", "\u{2}"]);
     assert_eq!(texts(&daemon.entries()), ["01 03", "02"]);
-    assert_eq!(daemon.ctl(&["inbox", "--where", "1 > 0"]).ok(), "");
-    let table = daemon.ctl(&["export", "--format", "csv", "--fields", "1"]);
-    assert!(table.stderr.contains("no line for 2 messages"), "{table:?}");
+    let note = "no message has a number `1`: messages are shown as hex digits (encoding `hex`)";
+    let selected = daemon.ctl(&["inbox", "--where", "1 > 0"]);
+    assert_eq!(selected.stdout, "");
+    selected.fails(0, &[note]);
+    daemon.ctl(&["export", "--format", "csv", "--fields", "1"]).fails(0, &["no line for 2 messages", note]);
+    daemon.ctl(&["plot", "1", "-S", "1h", "-U", "now"]).fails(0, &[note, "a place such as @6:i16"]);
+    daemon.ctl(&["plot", "-S", "1h", "-U", "now"]).fails(0, &["note: messages are shown as hex digits"]);
     let mut plot = daemon.ctl_running(&["plot", "-S", "1h"]);
     let text = Peer::new();
     daemon.receive_from(&text, ["t=5 t=6"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Injection, Peer, Rpc, command_in, eventually, finish};
+use crate::support::{Daemon, Injection, Network, Peer, Rpc, command_in, eventually, finish};
 
 fn hold(rpc: &mut Rpc, to: &str, text: &str) -> Vec<u64> {
     numbers(&rpc.call("send", json!({ "to": to, "text": text, "when_seen": true })))
@@ -89,6 +89,43 @@ fn an_address_without_a_port_is_sent_to_the_port_that_it_spoke_from() {
     daemon.receive_from(&one, ["not the sender"]);
     daemon.receive_from(&other, ["the sender"]);
     assert_eq!(receive_texts(&other, 1), ["answer"]);
+}
+
+#[test]
+fn a_link_local_address_is_released_on_its_interface_whatever_number_that_has() {
+    let Some(network) = Network::new() else { return };
+    network.connect("usb0", 1);
+    let (here, there) = (
+        Daemon::start_on(&network.here, "listen = ['[::]:7788']\n"),
+        Daemon::start_on(&network.there, "listen = ['[::]:7788']\n"),
+    );
+    let board = "fe80::1:2%usb0";
+    let receipt = here.ctl(&["send", board, "interval=60", "--when-seen"]).ok();
+    assert!(receipt.contains(&format!(" for {board} in utf-8, until")), "{receipt}");
+    network.here.ip("link delete usb0");
+    network.connect("usb0", 1);
+    assert!(here.ctl(&["held", "--to", board]).ok().contains("interval=60"));
+    eventually("the held message to be sent", || {
+        there.ctl(&["send", "fe80::1:1%usb0", "awake"]).ok();
+        held(&here).is_empty().then_some(())
+    });
+    eventually("the message to arrive", || {
+        there.entries().iter().any(|entry| entry["text"] == "interval=60").then_some(())
+    });
+}
+
+#[test]
+fn bytes_that_are_no_text_are_listed_as_hex_digits() {
+    let daemon = Daemon::start_with("", &[]);
+    let text_of = |arguments: &[&str]| {
+        let receipt = daemon.ctl(&[&["send", "127.0.0.9", "--when-seen"], arguments].concat()).ok();
+        assert!(receipt.starts_with("held "), "{receipt}");
+        daemon.rpc().call("held", json!({}))["held"].as_array().unwrap().last().unwrap()["text"].clone()
+    };
+    assert_eq!(text_of(&["--hex", "aa 55 00 0d"]), "aa 55 00 0d");
+    assert_eq!(text_of(&["--hex", &"d5c5 ".repeat(60)]), "d5 c5 ".repeat(17)[..100].to_owned());
+    assert_eq!(text_of(&["--hex", "c4 e3"]), "c4 e3", "no encoding is known");
+    assert_eq!(text_of(&["--hex", "41 0d 0a 42"]), "A\r\nB");
 }
 
 #[test]

@@ -267,7 +267,12 @@ fn gaps_and_failed_sends_are_skipped_with_a_note() {
     assert_eq!(ran.stderr, notes);
     let ran = replay(&[]);
     assert!(ran.stdout.starts_with("1 message sent"), "{ran:?}");
-    assert!(ran.stderr.ends_with("note: 2 messages of the other direction were skipped\n"), "{ran:?}");
+    assert!(
+        ran.stderr.ends_with(
+            "note: 2 messages of the other direction were skipped; `--direction both` includes them\n"
+        ),
+        "{ran:?}"
+    );
     assert_eq!(replay(&["-q"]).ok(), "");
 
     let output = replay(&["--json"]).json();
@@ -301,6 +306,19 @@ fn a_message_refused_by_the_kernel_is_skipped() {
     assert_eq!((ran.code, &error["error"]["kind"]), (Some(5), &json!("too_long")), "{ran:?}");
     assert_eq!(error["error"]["message"], "1 of 3 messages could not be sent");
     assert_eq!([peer.receive().0, peer.receive().0], [b"x", b"x"]);
+}
+
+#[test]
+fn a_replay_to_a_host_that_talks_from_another_port_notes_it() {
+    let board = Peer::at("127.0.0.8:0");
+    let daemon = Daemon::start_with("[peers.board]\naddress = '127.0.0.8'\n", &[]);
+    daemon.receive_from(&board, ["one", "two"]);
+    let replay = ["replay", "--from", "board", "--speed", "max", "--to"];
+    let ran = daemon.ctl(&[&replay[..], &["board"]].concat());
+    let expected = format!("`udpchatctl replay --to {}` sends there", board.name());
+    assert!(ran.stderr.contains(&expected), "{ran:?}");
+    let ran = daemon.ctl(&[&replay[..], &[&board.name()]].concat());
+    assert!(!ran.stderr.contains("sends there"), "{ran:?}");
 }
 
 #[test]

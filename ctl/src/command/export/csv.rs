@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
-use udpchat_api::numbers::numbers;
 use udpchat_api::{Raw, safe};
 use udpchat_locale::tr;
 
@@ -155,7 +154,7 @@ impl Table {
         let is_payload_read = self.fields.iter().any(WantedNumber::is_at_place);
         let payload =
             if is_payload_read { Raw::deserialize(row.raw.into_deserializer())? } else { Raw::default() };
-        let content = Content { numbers: numbers(row.encoding, &row.text), payload: &payload.0 };
+        let content = Content::new(row.encoding, &row.text, &payload.0);
         if !self.unknown.is_empty() {
             self.unknown.see(&content);
         }

@@ -126,8 +126,8 @@ pub(crate) struct InboxArgs {
     /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
     #[arg(long)]
     pub(crate) hex: bool,
-    /// Print each message as FORM, with {{id}}, {{time:%H:%M:%S}}, {{peer}}, {{name}}, {{text}}, {{hex}}, {{bytes}}, {{json}}
-    /// and numbers by their names or places, such as {{temp}}, {{temp:.1}} and {{@6:i16/10:.1}}
+    /// Print each message as FORM, with {{id}}, {{time:%H:%M:%S}}, {{arrow}} (< or >), {{peer}}, {{name}}, {{text}}, {{hex}},
+    /// {{bytes}}, {{json}} and numbers by their names or places, such as {{temp}}, {{temp:.1}} and {{@6:i16/10:.1}}
     #[arg(short = 'F', long = "form", value_name = "FORM", value_parser = Format::parse)]
     #[arg(conflicts_with_all = ["hex", "milliseconds"])]
     pub(crate) format: Option<Format>,

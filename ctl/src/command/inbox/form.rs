@@ -11,6 +11,9 @@ use crate::command::wanted_number::Content;
 use crate::error::{CtlError, Result};
 use crate::output::{Output, loss, source};
 
+/// What fields of a form are called in JSON.
+const NAMES_IN_JSON: [&str; 3] = ["at", "direction", "raw"];
+
 /// The form of what is printed.
 pub(super) struct Form {
     hex: bool,
@@ -87,12 +90,13 @@ impl Form {
         if let Some(note) = self.selection.note() {
             output.note(&note);
         }
-        if let Some(note) = self.unknown.note() {
+        let note = self.unknown.note().filter(|_| !self.unknown.has_any(&NAMES_IN_JSON));
+        if let Some(note) = note {
             output.note(&note);
-        } else if let Some(name) = self.unknown.missed() {
+        } else if let Some(names) = self.unknown.missed() {
             output.note(&tr!(
-                "no message has a number `{name}`; the other fields are {fields}",
-                name,
+                "no message has a number {names}; the other fields are {fields}",
+                names,
                 fields = FIELDS
             ));
         }

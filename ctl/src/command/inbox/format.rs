@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use udpchat_api::line::to_line;
-use udpchat_api::{Entry, Message, safe};
+use udpchat_api::{Direction, Entry, Message, safe};
 use udpchat_locale::tr;
 
 use crate::command::wanted_number::{Content, WantedNumber, is_place};
@@ -17,6 +17,8 @@ const MAX_DIGITS: usize = 17;
 enum Field {
     Id(Width),
     Time(TimeForm),
+    /// `<` of a received message, `>` of a sent one, as in a list.
+    Arrow,
     Peer,
     /// The name of the peer, or its address.
     Name,
@@ -76,6 +78,7 @@ impl Format {
         let mut line = self.template.fill(|field, line| match field {
             Field::Id(width) => width.write(message.id, line),
             Field::Time(form) => form.write(message.at, zone, line),
+            Field::Arrow => line.push(if message.direction == Direction::Out { '>' } else { '<' }),
             Field::Peer => line.push_str(&message.peer.to_string()),
             Field::Name => match &message.name {
                 Some(name) => line.push_str(&safe::one_line(name)),
@@ -160,6 +163,7 @@ fn field(name: &str, form: &str) -> Result<Field, String> {
     match name {
         "id" => Width::parse(form).map(Field::Id),
         "time" => TimeForm::parse(form).map(Field::Time),
+        "arrow" => plain(Field::Arrow),
         "peer" => plain(Field::Peer),
         "name" => plain(Field::Name),
         "text" => plain(Field::Text),
@@ -184,7 +188,7 @@ fn field(name: &str, form: &str) -> Result<Field, String> {
 }
 
 /// The fields, for messages to people.
-pub(super) const FIELDS: &str = "id, time, peer, name, text, hex, bytes, json";
+pub(super) const FIELDS: &str = "id, time, arrow, peer, name, text, hex, bytes, json";
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +211,7 @@ mod tests {
         let plain = message("temp=21.456 hum=4e20\r\n");
         for (format, expected) in [
             ("{{time:%H:%M:%S}} {{name}} {{text}}", "22:03:05 10.0.0.7:4000 temp=21.456 hum=4e20"),
-            ("{{id:05}} {{peer}} {{hex}} {{bytes}}", "00007 10.0.0.7:4000 00ff 22"),
+            ("{{id:05}} {{arrow}} {{peer}} {{hex}} {{bytes}}", "00007 < 10.0.0.7:4000 00ff 22"),
             (r"{{temp}}\t{{temp:.1}}\\{{no}};", "21.456\t21.5\\;"),
             ("{{hum}}", "4e20"),
             ("{{{{text}} {{id}}", "{{text}} 7"),
@@ -218,6 +222,8 @@ mod tests {
         }
         let named = Message { name: Some("bob".to_owned()), ..plain.clone() };
         assert_eq!(line("{{name}}", &named), "bob\n");
+        let sent = Message { direction: Direction::Out, ..plain.clone() };
+        assert_eq!(line("{{arrow}} {{id}}", &sent), "> 7\n");
         let json: serde_json::Value = serde_json::from_str(&line("{{json}}", &plain)).unwrap();
         assert_eq!((&json["type"], &json["id"]), (&"message".into(), &7.into()));
         assert_eq!(line("{{time：%H}} {t}", &plain), "22 {t}\n");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use udpchat_api::call::{DirectionFilter, InboxParams, Order, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, Message, Timestamp};
 
-use crate::command::unknown_numbers::UnknownNumbers;
+use crate::command::unknown_numbers::{UnknownNumbers, hex_digits};
 use crate::command::wanted_number::{Content, WantedNumber, select};
 use crate::connect;
 use crate::error::Result;
@@ -28,6 +28,8 @@ pub(super) struct Sample {
     pub(super) others: Vec<String>,
     /// The length of the message, in bytes.
     pub(super) bytes: usize,
+    /// Whether it is shown as hex digits.
+    pub(super) is_hex: bool,
 }
 
 /// Which messages are read, and how far.
@@ -40,6 +42,8 @@ pub(super) struct Feed {
     has_places: bool,
     /// Which of them no message has had.
     unknown: UnknownNumbers,
+    /// Whether messages had no numbers because they are shown as hex digits.
+    has_only_hex: bool,
     since: Option<Timestamp>,
     /// The time until which messages are read; none follows what arrives.
     until: Option<Timestamp>,
@@ -57,17 +61,18 @@ impl Feed {
     ) -> Self {
         let unknown = UnknownNumbers::new(fields.iter().cloned());
         let has_places = fields.iter().any(WantedNumber::is_at_place);
-        Self { socket, from, fields, has_places, unknown, since, until, cursor: None }
+        Self { socket, from, fields, has_places, unknown, has_only_hex: false, since, until, cursor: None }
     }
 
-    /// Returns whether the user has named numbers.
-    pub(super) fn has_fields(&self) -> bool {
-        !self.fields.is_empty()
+    /// Returns the numbers that the user has named.
+    pub(super) fn fields(&self) -> Vec<String> {
+        self.fields.iter().map(|field| field.heading().to_owned()).collect()
     }
 
-    /// Returns a note on a number that no message has had so far.
+    /// Returns a note on a number that no message has had so far, or on why there are none.
     pub(super) fn note(&self) -> Option<String> {
-        self.unknown.note()
+        let is_hex = self.fields.is_empty() && self.has_only_hex;
+        self.unknown.note().or_else(|| is_hex.then(|| hex_digits().to_owned()))
     }
 
     /// Returns whether nothing comes after the history.
@@ -146,6 +151,8 @@ impl Feed {
         if !self.unknown.is_empty() {
             self.unknown.see(&content);
         }
+        let is_hex = content.is_hex;
+        self.has_only_hex = (self.has_only_hex || is_hex) && content.numbers.is_empty();
         let selected = select(&self.fields, &content);
         let selected: Vec<_> =
             selected.map(|(field, value)| (self.fields[field].heading().to_owned(), value)).collect();
@@ -154,8 +161,8 @@ impl Feed {
             false => (selected, self.names_of_others(content.numbers)),
         };
         let Message { id, at, peer, name, bytes, .. } = message;
-        let is_shown = !(numbers.is_empty() && others.is_empty()) || self.has_places;
-        is_shown.then(|| Sample { id, at, peer: peer.to_string(), name, numbers, others, bytes })
+        let is_shown = is_hex || !(numbers.is_empty() && others.is_empty()) || self.has_places;
+        is_shown.then(|| Sample { id, at, peer: peer.to_string(), name, numbers, others, bytes, is_hex })
     }
 
     fn names_of_others(&self, numbers: Vec<(String, f64)>) -> Vec<String> {

@@ -8,6 +8,7 @@ mod canvas;
 mod feed;
 mod head;
 mod lines;
+mod pauses;
 mod period;
 mod scene;
 mod screen;

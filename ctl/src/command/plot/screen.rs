@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Plots until the user or a signal ends it.
 pub(super) async fn run(output: &Output, feed: Feed, client: Client, period: &Period) -> Result<()> {
     let mut plot = Plot {
-        curves: Curves::new(feed.has_fields()),
+        curves: Curves::new(feed.fields()),
         span: period.span,
         held_at: None,
         ends_at: period.until.map(Timestamp::as_microsecond),

@@ -1,14 +1,13 @@
 //! The numbers of a plot in bounded memory: each curve keeps the least, the greatest and the last value of intervals, in
 //! several resolutions (as round-robin databases do).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::feed::Sample;
+use super::pauses;
+use crate::command::known_names::KnownNames;
 use crate::terminal::wrap::display_line;
-
-/// How many names are kept of numbers that are not wanted.
-const MAX_OTHERS: usize = 10;
 
 /// The most curves.
 pub(super) const MAX_CURVES: usize = 6;
@@ -26,12 +25,6 @@ const RESOLUTIONS: [i64; 9] =
 
 /// A sample that is older than the newest one by more than this means that the clock was set back; in microseconds.
 const CLOCK_STEP: i64 = 10_000_000;
-
-/// How many times as long as usual a pause may be that is not a break in the curve.
-const USUAL_PAUSES: i64 = 5;
-
-/// How many messages a burst may have whose pause before the next one is usual: one pause of so many is between bursts.
-const MAX_BURST: usize = 16;
 
 /// What is kept of an interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,20 +101,11 @@ impl Curve {
         place
     }
 
-    /// Returns the longest time between two intervals of [`Self::within`] over which nothing is missing, in microseconds: several
-    /// times a high quantile of the pauses. A few breaks are above it; the pauses between bursts of up to [`MAX_BURST`] messages
-    /// are not.
+    /// Returns the longest time between two intervals of [`Self::within`] over which nothing is missing, in microseconds.
     pub(super) fn longest_usual(&self, from: i64, until: i64) -> i64 {
         let place = self.resolution(from, until);
-        let numbers = self.levels[place].iter().map(|interval| interval.number);
-        let mut pauses: Vec<i64> =
-            numbers.clone().zip(numbers.skip(1)).map(|(before, after)| after - before).collect();
-        let place_of_usual = pauses.len().saturating_sub(1) * (MAX_BURST - 1) / MAX_BURST;
-        if pauses.is_empty() {
-            return i64::MAX;
-        }
-        let (_, usual, _) = pauses.select_nth_unstable(place_of_usual);
-        usual.saturating_mul(RESOLUTIONS[place]).saturating_mul(USUAL_PAUSES)
+        let times = self.levels[place].iter().map(|interval| interval.number * RESOLUTIONS[place]);
+        pauses::longest_usual(times, until.saturating_sub(from)).unwrap_or(i64::MAX)
     }
 
     /// Returns the intervals of a time span that touch it, each with its middle, in microseconds, in the finest resolution
@@ -140,21 +124,23 @@ impl Curve {
 /// The curves of a plot.
 #[derive(Debug, Default)]
 pub(super) struct Curves {
-    /// Whether the user has named numbers.
-    has_fields: bool,
+    /// The numbers that the user has named.
+    fields: Vec<String>,
     pub(super) list: Vec<Curve>,
     /// When the last number came for which there was no curve, in microseconds since 1970.
     left_out_at: Option<i64>,
     /// The names of some numbers that are not wanted, displayable on a screen.
-    others: BTreeSet<String>,
+    others: KnownNames,
+    /// Whether a message was shown as hex digits.
+    has_hex: bool,
     /// The length of the longest message, in bytes.
     longest: usize,
 }
 
 impl Curves {
     /// Creates an empty plot.
-    pub(super) fn new(has_fields: bool) -> Self {
-        Self { has_fields, ..Self::default() }
+    pub(super) fn new(fields: Vec<String>) -> Self {
+        Self { fields, ..Self::default() }
     }
 
     /// Adds the numbers of a message. A new curve may replace one whose values are all from before the visible span.
@@ -162,8 +148,8 @@ impl Curves {
         let at = sample.at.as_microsecond();
         let peer = display_line(sample.name.as_deref().unwrap_or(&sample.peer));
         self.longest = self.longest.max(sample.bytes);
-        let room = MAX_OTHERS.saturating_sub(self.others.len());
-        self.others.extend(sample.others.iter().take(room).map(|name| display_line(name).into_owned()));
+        self.has_hex |= sample.is_hex;
+        self.others.extend(sample.others.iter().map(|name| display_line(name).into_owned()));
         for (name, value) in &sample.numbers {
             let field = display_line(name);
             let known = self.list.iter().position(|curve| curve.field == field && curve.peer == peer);
@@ -199,7 +185,12 @@ impl Curves {
 
     /// Returns the names of some numbers that messages have and that are not wanted.
     pub(super) fn others(&self) -> Vec<&str> {
-        self.others.iter().map(String::as_str).collect()
+        self.others.listed(self.fields.iter().map(String::as_str))
+    }
+
+    /// Returns whether a message was shown as hex digits.
+    pub(super) fn has_hex(&self) -> bool {
+        self.has_hex
     }
 
     /// Returns the length of the longest message, in bytes.
@@ -209,7 +200,7 @@ impl Curves {
 
     /// Returns whether the user has named numbers.
     pub(super) fn has_fields(&self) -> bool {
-        self.has_fields
+        !self.fields.is_empty()
     }
 
     /// Returns whether all curves are of one peer.
@@ -242,7 +233,7 @@ mod tests {
         joined.add(&sample(1, "a\u{200d}b", &[("\u{301}x", 1.0)]), 0);
         assert_eq!((&*joined.list[0].peer, &*joined.list[0].field), (r"a\u{200d}b", "\u{25cc}\u{301}x"));
         assert!(curves.has_more(0) && !curves.has_more(2) && !curves.is_of_one_peer());
-        let mut wanted = Curves::new(true);
+        let mut wanted = Curves::new(vec!["x".to_owned()]);
         wanted.add(&sample(1, "a", &[("x", 1.0)]), 0);
         assert!(wanted.list.len() == 1 && !wanted.has_more(0) && wanted.is_of_one_peer());
         assert!(wanted.has_fields() && !curves.has_fields());
@@ -308,19 +299,6 @@ mod tests {
         let mut young = Curve::new(String::new(), String::new());
         young.add(159_000_000, 1.0);
         assert_eq!(RESOLUTIONS[young.resolution(from, until)], 16_000);
-    }
-
-    #[test]
-    fn the_pause_between_bursts_is_usual() {
-        const PERIOD: i64 = 10_000_000;
-        for burst in [1, 6, 10] {
-            let mut curve = Curve::new(String::new(), String::new());
-            for message in 0..6 * burst {
-                curve.add(message / burst * PERIOD + message % burst * 50_000, 1.0);
-            }
-            let longest = curve.longest_usual(0, 6 * PERIOD);
-            assert!(longest >= PERIOD, "{burst}: {longest}");
-        }
     }
 
     #[test]

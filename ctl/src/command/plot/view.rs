@@ -13,7 +13,9 @@ use super::canvas::{Canvas, Marks};
 use super::head::head;
 use super::scene::{NUMBER_COLUMNS, Range, Scene, TIME_ROWS, Theme, short};
 use super::series::Curve;
+use crate::command::unknown_numbers::hex_digits;
 use crate::output::counted;
+use crate::terminal::wrap;
 
 /// The columns of a label of the value axis, and between two labels of the time axis.
 const LABEL_COLUMNS: u16 = 10;
@@ -55,6 +57,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
             (true, others) if !others.is_empty() => {
                 Cow::Owned(tr!("no such number yet; messages have {names}", names = others.join(tr!(", "))))
             }
+            (true, _) if scene.curves.has_hex() => Cow::Borrowed(hex_digits()),
             (true, _) if scene.curves.longest() > 0 => {
                 let bytes = counted(scene.curves.longest() as u64, "byte");
                 Cow::Owned(tr!("no such number yet; the longest message has {bytes}", bytes))
@@ -62,13 +65,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
             (true, _) => Cow::Borrowed(tr!("no numbers yet")),
             (false, _) => Cow::Borrowed(tr!("nothing in this span")),
         };
-        buffer.set_stringn(
-            plot.x + 2,
-            plot.y + plot.height / 2,
-            text,
-            usize::from(plot.width - 2),
-            Style::new(),
-        );
+        write_in(buffer, plot, &text);
         return;
     };
     value_axis(buffer, plot, Some(range), theme);
@@ -82,6 +79,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
                 cell.set_char(character).set_style(theme.of_curve(curve));
             }
         }
+    }
+}
+
+/// Writes a text without a curve from the middle of the plot on, wrapped between words.
+fn write_in(buffer: &mut Buffer, plot: Rect, text: &str) {
+    let width = usize::from(plot.width - 2);
+    let lines = wrap::wrap(text, width);
+    let first = (plot.height / 2).min(plot.height.saturating_sub(lines.len() as u16));
+    for (row, line) in (first..plot.height).zip(lines) {
+        buffer.set_stringn(plot.x + 2, plot.y + row, &text[line], width, Style::new());
     }
 }
 
@@ -299,11 +306,20 @@ mod tests {
             (vec!["temp".to_owned()], 6, "messages have temp"),
             (Vec::new(), 8, "no such number yet; the longest message has 8 bytes"),
         ] {
-            let mut curves = Curves::new(true);
+            let mut curves = Curves::new(vec!["tmp".to_owned()]);
             curves.add(&Sample { others, bytes, ..Sample::default() }, 0);
             let screen = drawn(&curves, Marks::Braille, (80, 24));
             assert!(screen.iter().any(|line| line.contains(expected)), "{screen:#?}");
         }
+        let mut curves = Curves::new(vec!["tmp".to_owned()]);
+        let others: Vec<_> = ["GPGGA.1", "GPGGA.10", "GPGGA.2", "hum", "temp"].map(str::to_owned).to_vec();
+        curves.add(&Sample { others, ..Sample::default() }, 0);
+        let screen = drawn(&curves, Marks::Braille, (40, 12)).concat();
+        assert!(screen.contains("temp, hum") && screen.contains("GPGGA.2"), "wrapped: {screen}");
+        let mut curves = Curves::default();
+        curves.add(&Sample { is_hex: true, bytes: 8, ..Sample::default() }, 0);
+        let screen = drawn(&curves, Marks::Braille, (60, 12)).concat();
+        assert!(screen.contains("shown as hex digits") && screen.contains("@6:i16"), "{screen}");
         let screen = drawn(&Curves::default(), Marks::Braille, (80, 24));
         assert!(screen.iter().any(|line| line.contains("no numbers yet")), "{screen:#?}");
     }

@@ -26,7 +26,7 @@ use super::context::Context;
 use super::deliveries::{Deliveries, SUMMARY_WAIT, SentIds};
 use super::outcome::Outcome;
 use super::pipeline::{Answers, MAX_PENDING_SENDS, Pipeline};
-use super::send;
+use super::send::{self, KnownPeers, OtherPort};
 use crate::error::Result;
 use crate::output::{Output, Progress, counted, grouped, local_time, span};
 
@@ -41,9 +41,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<
     let output = context.output;
     note_destination(&mut client, output, &arguments.to, &source).await;
     let progress = Progress::new(output.is_watched(), "message");
-    let answers = Answered { to: arguments.to.clone(), peer: None, tally: Tally::default() };
+    let answers = Answered { to: arguments.to.clone(), peer: None, name: None, tally: Tally::default() };
     let replay = Replay { pipeline: Pipeline::new(client, answers), progress };
-    replay.run(source, Schedule::new(arguments.speed, arguments.max_pause), output).await
+    replay.run(source, Schedule::new(arguments.speed, arguments.max_pause), (output, &arguments.to)).await
 }
 
 /// Says where the messages go, and how many at most, if the destination has no port: many may go to one that was not meant.
@@ -96,6 +96,8 @@ struct Answered {
     to: String,
     /// The address of the first message; later messages use it, so that the name is resolved once.
     peer: Option<SocketAddr>,
+    /// The name of that peer, if it is configured.
+    name: Option<String>,
     tally: Tally,
 }
 
@@ -109,6 +111,7 @@ struct Replay {
 struct Answer {
     id: u64,
     peer: SocketAddr,
+    name: Option<String>,
 }
 
 /// The result, in JSON.
@@ -127,12 +130,17 @@ struct Summary<'a> {
 }
 
 impl Replay {
-    async fn run(mut self, source: Source, schedule: Schedule, output: &mut Output) -> Result<()> {
+    async fn run(
+        mut self,
+        source: Source,
+        schedule: Schedule,
+        (output, written): (&mut Output, &str),
+    ) -> Result<()> {
         let began = Instant::now();
         let done = self.all(source, schedule, output).await;
         drop(self.progress);
         let elapsed = began.elapsed();
-        let (client, Answered { to, peer, tally }) = self.pipeline.end();
+        let (mut client, Answered { to, peer, name, tally }) = self.pipeline.end();
         if let Err(error) = done {
             return Err(match tally.outcome.sent() {
                 0 => error,
@@ -143,11 +151,18 @@ impl Replay {
             });
         }
         let to = peer.map_or(to, |peer| peer.to_string());
-        let deliveries = match client {
-            Some(mut client) => tally.sent.deliveries(&mut client, SUMMARY_WAIT).await,
+        let deliveries = match &mut client {
+            Some(client) => tally.sent.deliveries(client, SUMMARY_WAIT).await,
             None => None,
         };
-        conclude(tally, &to, (elapsed, deliveries), output)
+        let concluded = conclude(tally, &to, (elapsed, deliveries), output);
+        if let (true, Some(client), Some(peer)) = (output.has_notes(), &mut client, peer)
+            && let sent_to = (name.as_deref(), peer)
+            && let Some(other) = OtherPort::of(client, &mut KnownPeers::default(), written, sent_to).await
+        {
+            output.note(&other.describe("replay --to"));
+        }
+        concluded
     }
 
     /// Sends all messages. Waits for the answers in flight even if reading fails.
@@ -211,9 +226,10 @@ impl Answers for Answered {
 
     fn answered(&mut self, place: String, answer: std::result::Result<Answer, ClientError>) -> Result<()> {
         match answer {
-            Ok(Answer { id, peer }) => {
+            Ok(Answer { id, peer, name }) => {
                 self.tally.outcome.add_sent();
                 self.tally.sent.add(id);
+                self.name = name;
                 self.fix_destination(peer);
                 Ok(())
             }
@@ -305,9 +321,16 @@ fn notes_on_skipped(gaps: u64, never_sent: u64, other_direction: u64, no_datagra
         sentence(never_sent, tr!("1 message that the kernel had refused to send was skipped"), &|number| {
             tr!("{number} messages that the kernel had refused to send were skipped", number)
         }),
-        sentence(other_direction, tr!("1 message of the other direction was skipped"), &|number| {
-            tr!("{number} messages of the other direction were skipped", number)
-        }),
+        sentence(
+            other_direction,
+            tr!("1 message of the other direction was skipped; `--direction both` includes it"),
+            &|number| {
+                tr!(
+                    "{number} messages of the other direction were skipped; `--direction both` includes them",
+                    number
+                )
+            },
+        ),
         sentence(no_datagram, tr!("1 packet without a whole UDP datagram was skipped"), &|number| {
             tr!("{number} packets without a whole UDP datagram were skipped", number)
         }),
@@ -323,10 +346,16 @@ mod tests {
 
     #[test]
     fn skipped_items_make_sentences() {
-        let expected = ["1 gap was skipped", "2,000 messages of the other direction were skipped"];
+        let expected = [
+            "1 gap was skipped",
+            "2,000 messages of the other direction were skipped; `--direction both` includes them",
+        ];
         assert_eq!(notes_on_skipped(1, 0, 2_000, 0), expected);
         let chinese = with_language(Language::Chinese, || notes_on_skipped(1, 0, 2_000, 0));
-        assert_eq!(chinese, ["跳过了 1 个缺口", "跳过了 2,000 条另一方向的消息"]);
+        assert_eq!(
+            chinese,
+            ["跳过了 1 个缺口", "跳过了 2,000 条另一方向的消息；`--direction both` 会包含它们"]
+        );
     }
 
     #[test]

@@ -87,6 +87,8 @@ mod tests {
             ("{{time}}", "2026-11-26 22:03:05"),
             ("{{time:%H:%M:%S.%3f}}", "22:03:05.250"),
             ("{{unix}} {{unix_ms}}", "1795730585 1795730585250"),
+            ("{{n:04x:le}} {{n:04X:LE}} {{n:04x:be}} {{n:02x:le}}", "0700 0700 0007 07"),
+            ("{{unix:08x:le}} {{unix:08X：le}} {{unix:016x:le}}", "99ac086b 99AC086B 99ac086b00000000"),
             ("aa {{n:02x}} {{unix:08X}} {{unix_ms:012x}}", "aa 07 6B08AC99 01a219e236a2"),
             (r#"{"seq":{{n}},"x":"{{{{n}}"}"#, r#"{"seq":7,"x":"{{n}}"}"#),
         ] {
@@ -96,6 +98,10 @@ mod tests {
         let unknown = filled("{{m}}").unwrap_err();
         assert_eq!(unknown, "unknown field `m`; the fields are n, time, unix, unix_ms, random");
         assert_eq!(filled("{{random:04x}}").unwrap().len(), 4);
+        for odd in ["{{n:03x:le}}", "{{n:le}}", "{{n:4x:le}}", "{{n:04:le}}", "{{n:018x:le}}"] {
+            assert!(filled(odd).unwrap_err().contains("needs an even number of digits"), "{odd}");
+        }
+        assert!(filled("{{n:04x:xe}}").unwrap_err().contains("invalid width"));
         assert!(filled("{{unix:%s}}").is_err() && filled("{{time:%!}}").is_err());
     }
 }

@@ -243,6 +243,16 @@ fn encoded(text: &str, message: &MessageArgs, encoding: Option<&str>) -> Result<
     let pieces = pieces.iter().map(|piece| piece.encode(encoding));
     let bytes: std::result::Result<Vec<_>, _> = pieces.collect();
     bytes.map(|bytes| bytes.concat()).map_err(|NotEncodable { character, encoding }| {
+        if encoding.is_hex() {
+            let text = match message.encoding {
+                Some(_) => tr!("`{character}` is no byte in hexadecimal digits, which the encoding `hex` takes", character),
+                None => {
+                    tr!("`{character}` is no byte in hexadecimal digits, which the encoding of this peer takes", character)
+                }
+            };
+            let hint = tr!("write two digits for each byte, for example `01 e4`; `-e utf-8` sends text");
+            return CtlError::not_sent("not_encodable", text).hint(hint);
+        }
         let code = format!("{:04X}", u32::from(character));
         let text = tr!("{encoding} cannot hold `{character}` (U+{code})", encoding, character, code);
         CtlError::not_sent("not_encodable", text)
@@ -269,6 +279,12 @@ mod tests {
         assert_eq!(bytes("a", &plain, Some("utf-8")), [0x61, 0x61]);
         let escape = MessageArgs { escape: true, ..MessageArgs::default() };
         assert_eq!(bytes(r"\x01\xff\n", &escape, Some("utf-8")), [1, 0xff, 0x0a, 0x0a]);
+        let digits = form.finished(Payload::Text("01 zz".to_owned()), &plain, Some("hex")).unwrap_err();
+        let digits = format!("{digits:?}");
+        assert!(
+            digits.contains("`z` is no byte in hexadecimal digits") && digits.contains("two digits"),
+            "{digits}"
+        );
         let text = Payload::Text("€".to_owned());
         assert_eq!(form.finished(text, &plain, Some("big5")).unwrap_err().exit() as u8, 5);
     }

@@ -23,24 +23,24 @@ pub(in crate::command) enum OtherPort {
 }
 
 impl OtherPort {
-    /// Returns it if a message to `to` went to the default port of such a destination.
+    /// Returns it if a message to `to`, whose peer is called `name`, was sent to the default port of such a destination.
     pub(in crate::command) async fn of(
         client: &mut Client,
         known: &mut KnownPeers,
         to: &str,
-        sent: &Message,
+        (name, sent_to): (Option<&str>, SocketAddr),
     ) -> Option<Self> {
-        let is_possible = match &sent.name {
+        let is_possible = match name {
             Some(name) => !has_port(to, name),
             None => to.parse::<PeerAddress>().is_ok_and(|address| address.port().is_none()),
         };
-        if sent.peer.port() != DEFAULT_PORT || !is_possible {
+        if sent_to.port() != DEFAULT_PORT || !is_possible {
             return None;
         }
         let peers = &known.get(client).await?.peers;
-        match &sent.name {
-            Some(name) => Self::of_peer(peers, name, sent),
-            None => Self::of_host(peers, to, sent),
+        match name {
+            Some(name) => Self::of_peer(peers, name, sent_to),
+            None => Self::of_host(peers, to, sent_to),
         }
     }
 
@@ -61,22 +61,22 @@ impl OtherPort {
         })
     }
 
-    fn of_peer(peers: &[Peer], name: &str, sent: &Message) -> Option<Self> {
+    fn of_peer(peers: &[Peer], name: &str, sent_to: SocketAddr) -> Option<Self> {
         let peer = peers.iter().find(|peer| peer.name.as_deref() == Some(name))?;
         let is_host = peer.address.parse::<PeerAddress>().is_ok_and(|address| address.port().is_none());
         let port = |address: &str| address.parse::<SocketAddr>().map(|address| address.port());
-        let is_other = |heard: &String| port(heard).is_ok_and(|port| port != sent.peer.port());
+        let is_other = |heard: &String| port(heard).is_ok_and(|port| port != sent_to.port());
         let heard = peer.last_from.clone().filter(|heard| is_host && is_other(heard))?;
         Some(Self::OfPeer { name: name.to_owned(), heard })
     }
 
-    fn of_host(peers: &[Peer], to: &str, sent: &Message) -> Option<Self> {
+    fn of_host(peers: &[Peer], to: &str, sent_to: SocketAddr) -> Option<Self> {
         // The address of a configured peer says nothing about what was heard.
         let own = |peer: &Peer| peer.name.is_none().then(|| peer.address.clone());
         let addresses = peers.iter().filter_map(|peer| peer.last_from.clone().or_else(|| own(peer)));
         let mut heard = addresses
             .filter_map(|address| address.parse().ok())
-            .filter(|address: &SocketAddr| address.ip() == sent.peer.ip());
+            .filter(|address: &SocketAddr| address.ip() == sent_to.ip());
         // The most recent sender comes first.
         let last = heard.next()?;
         let is_elsewhere = |address: &SocketAddr| address.port() != DEFAULT_PORT;

@@ -162,7 +162,8 @@ impl<'a> Sender<'a> {
         if let Some(to) = &self.target.to
             && self.output.has_notes()
             && !std::mem::replace(&mut self.is_port_known, true)
-            && let Some(other) = OtherPort::of(&mut self.client, &mut self.known, to, sent).await
+            && let Some(other) =
+                OtherPort::of(&mut self.client, &mut self.known, to, (sent.name.as_deref(), sent.peer)).await
         {
             self.output.note(&other.describe("send"));
         }

@@ -7,7 +7,7 @@ mod place;
 use std::str::FromStr;
 
 use udpchat_api::Message;
-use udpchat_api::numbers::numbers;
+use udpchat_api::numbers::{BYTES, numbers};
 use udpchat_config::narrowed;
 
 use self::place::{Place, SIGNS};
@@ -33,12 +33,19 @@ pub(super) struct Content<'a> {
     /// The numbers in the text.
     pub(super) numbers: Vec<(String, f64)>,
     pub(super) payload: &'a [u8],
+    /// Whether the text is hex digits, so that it has no numbers.
+    pub(super) is_hex: bool,
 }
 
 impl<'a> Content<'a> {
     /// Reads a message.
     pub(super) fn of(message: &'a Message) -> Self {
-        Self { numbers: numbers(&message.encoding, &message.text), payload: &message.raw.0 }
+        Self::new(&message.encoding, &message.text, &message.raw.0)
+    }
+
+    /// Reads a text in an encoding, and its bytes.
+    pub(super) fn new(encoding: &str, text: &str, payload: &'a [u8]) -> Self {
+        Self { numbers: numbers(encoding, text), payload, is_hex: encoding == BYTES }
     }
 }
 
@@ -149,7 +156,7 @@ mod tests {
 
     #[test]
     fn names_are_read_from_the_text_and_places_from_the_payload() {
-        let content = Content { numbers: numbers("utf-8", "t=1 hum=2 t=3"), payload: &[7, 8] };
+        let content = Content::new("utf-8", "t=1 hum=2 t=3", &[7, 8]);
         let fields = ["t", "hum=@1:u8", "hum", "no", "@2:u8"].map(wanted);
         let found: Vec<_> = select(&fields, &content).collect();
         assert_eq!(found, [(1, 8.0), (0, 1.0), (2, 2.0), (0, 3.0)]);

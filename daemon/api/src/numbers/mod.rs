@@ -7,6 +7,7 @@
 //! | `$GPGGA,175308.00,2745.71,N,...*4D` (NMEA 0183) | `GPGGA.1`, `GPGGA.2`; fields without a number have none |
 //! | `temp=21.4 hum: 48%`, `温度：21.4`, `温度＝２１．４` | `temp`, `hum`, `温度`; a unit may follow |
 //! | `status=0x1F` | `status`, which is 31 |
+//! | `adc[0]=512 adc[1]=600` | `adc[0]`, `adc[1]` |
 //! | `1.5, 2; 3` | `1`, `2`, `3`: the columns |
 //!
 //! Each line of a message is one of these. Numbers that are not finite are left out. Invalid JSON, such as `{"t":21.4,"h":NaN}`,
@@ -144,7 +145,8 @@ fn pairs(line: &str, found: &mut Found) -> bool {
             continue;
         }
         let name = &line[at..];
-        let name = &name[..name.find(|c| !is_of_name(c)).unwrap_or(name.len())];
+        let word = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
+        let name = &name[..word + index_length(&name[word..])];
         let end = match value_behind(line, at + name.len()) {
             Some((value, end)) => {
                 found.push(name, value);
@@ -157,6 +159,18 @@ fn pairs(line: &str, found: &mut Found) -> bool {
         at = end;
     }
     any
+}
+
+/// Returns how long the indices are that a text begins with, such as `[0]` and `[1][2]`.
+fn index_length(text: &str) -> usize {
+    let mut rest = text;
+    while let Some((index, behind)) = rest.strip_prefix('[').and_then(|index| index.split_once(']')) {
+        if index.is_empty() || !index.bytes().all(|digit| digit.is_ascii_digit()) {
+            break;
+        }
+        rest = behind;
+    }
+    text.len() - rest.len()
 }
 
 /// Reads a separator and a number at an offset of a line; returns the number and where it ends. A quotation mark may end the

@@ -114,14 +114,17 @@ impl Kept {
         let mut kept =
             Self { silent_after: after.collect(), watched: daemon.kept.watched(), ..Self::default() };
         for row in daemon.kept.held_after(0, MAX_HELD) {
-            let name = match &row.to {
-                To::Name(name) => Some(name.clone()),
-                To::Address(address) => configured.of(*address).map(|named| named.name.to_owned()),
+            let address = match &row.to {
+                To::Name(name) => {
+                    *kept.held_for_names.entry(name.clone()).or_default() += 1;
+                    continue;
+                }
+                To::Address(address) => *address,
+                To::OnInterface(address, interface) => configured.on_interface(*address, interface),
             };
-            match (name, &row.to) {
-                (Some(name), _) => *kept.held_for_names.entry(name).or_default() += 1,
-                (None, To::Address(address)) => *kept.held_for_addresses.entry(*address).or_default() += 1,
-                (None, To::Name(_)) => {}
+            match configured.of(address) {
+                Some(named) => *kept.held_for_names.entry(named.name.to_owned()).or_default() += 1,
+                None => *kept.held_for_addresses.entry(address).or_default() += 1,
             }
         }
         kept

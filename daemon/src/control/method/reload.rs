@@ -37,7 +37,7 @@ fn notes(daemon: &Daemon) -> Vec<String> {
         .iter()
         .filter_map(|row| match &row.to {
             To::Name(name) => Some(name).filter(is_gone),
-            To::Address(_) => None,
+            To::Address(_) | To::OnInterface(..) => None,
         })
         .collect();
     if let Some(name) = gone.first() {

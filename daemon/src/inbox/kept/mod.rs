@@ -223,11 +223,13 @@ impl Kept {
         if self.waiting.is_empty() {
             return;
         }
+        let interface = self.interfaces.of_scope(word.peer);
+        let names = (owner.as_deref(), interface.as_deref());
         let (view, waiting) = (&self.view, &mut self.waiting);
         view.release(|returned| {
             // What was given back goes before what waits behind it.
             waiting.give_back(returned.into_iter().filter_map(|id| view.get(id)));
-            let ids = waiting.first_of(word.peer, owner.as_deref(), MAX_RELEASED, clock::boottime_ns());
+            let ids = waiting.first_of(word.peer, names, MAX_RELEASED, clock::boottime_ns());
             let rows: Vec<_> = ids.into_iter().filter_map(|id| view.get(id)).collect();
             rows.iter().for_each(|row| waiting.claim(row));
             (!rows.is_empty()).then_some(Release { peer: word.peer, local: word.local, rows })

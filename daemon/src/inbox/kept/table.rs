@@ -9,6 +9,7 @@ use tracing::warn;
 use super::row::{HeldRow, To};
 use super::types::{Due, MAX_HELD, NewHeld, SilentRow};
 use crate::inbox::address::{Packed, pack, unpack};
+use crate::inbox::entry::SentDetail;
 
 /// The rows of both tables.
 #[derive(Debug, Default)]
@@ -74,12 +75,13 @@ pub(crate) fn held_of(
     detail: &str,
     times: (i64, i64),
 ) -> Option<HeldRow> {
+    let mut detail: SentDetail = serde_json::from_str(detail).ok()?;
     let to = match (name, address) {
         (Some(name), None) => To::Name(name),
-        (None, Some(address)) => To::Address(unpack(address)?),
+        (None, Some(address)) => To::stored(unpack(address)?, detail.interface.take()),
         _ => return None,
     };
-    Some(HeldRow::new(id, to, payload, serde_json::from_str(detail).ok()?, times))
+    Some(HeldRow::new(id, to, payload, detail, times))
 }
 
 /// Makes both tables those of a daemon that knows them, where they are not.
@@ -119,7 +121,7 @@ pub(crate) fn write<'a>(
             Some(row.id),
             &row.to,
             &row.payload,
-            &detail(&row.detail),
+            &detail(&row.to, &row.detail),
             (row.at_ns, row.until_ns),
         )?;
     }
@@ -156,6 +158,8 @@ fn insert_held(
     let (name, address) = match to {
         To::Name(name) => (Some(name), None),
         To::Address(address) => (None, Some(pack(*address))),
+        // Its interface is in the detail.
+        To::OnInterface(address, _) => (None, Some(pack((*address).into()))),
     };
     let insert = "INSERT INTO held (id, name, address, payload, detail, at_ns, until_ns)
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -166,7 +170,7 @@ fn insert_held(
 
 /// Holds the datagrams of a message.
 pub(crate) fn hold(transaction: &Transaction<'_>, new: &NewHeld) -> rusqlite::Result<Vec<HeldRow>> {
-    let (times, text) = ((new.at_ns, new.until_ns), detail(&new.detail));
+    let (times, text) = ((new.at_ns, new.until_ns), detail(&new.to, &new.detail));
     let mut rows = Vec::with_capacity(new.payloads.len());
     for payload in &new.payloads {
         let id = insert_held(transaction, None, &new.to, payload, &text, times)?;
@@ -197,7 +201,8 @@ pub(crate) fn remove_due(transaction: &Transaction<'_>, due: &Due) -> rusqlite::
     due.forgotten.iter().try_for_each(|name| forget_silent(transaction, name))
 }
 
-fn detail(detail: &crate::inbox::entry::SentDetail) -> String {
+fn detail(to: &To, detail: &SentDetail) -> String {
+    let detail = SentDetail { interface: to.interface().map(str::to_owned), ..detail.clone() };
     // A struct of strings and numbers: serialising it cannot fail.
-    serde_json::to_string(detail).unwrap_or_default()
+    serde_json::to_string(&detail).unwrap_or_default()
 }

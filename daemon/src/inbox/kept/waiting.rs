@@ -71,7 +71,7 @@ impl Waiting {
     pub(super) fn first_of(
         &self,
         peer: SocketAddr,
-        owner: Option<&str>,
+        (owner, interface): (Option<&str>, Option<&str>),
         most: usize,
         now_ns: i64,
     ) -> Vec<u64> {
@@ -80,7 +80,7 @@ impl Waiting {
         }
         let expired: HashSet<u64> = self.expired(now_ns).into_iter().collect();
         let mut ids = Vec::new();
-        for to in To::all_of(peer, owner) {
+        for to in To::all_of(peer, owner, interface) {
             let waiting = self.waiting.get(&to).into_iter().flatten();
             ids.extend(waiting.filter(|id| !expired.contains(id)).take(most));
         }
