@@ -173,7 +173,7 @@ fn a_message_over_the_limit_is_not_sent() {
     std::fs::write(&file, &text).unwrap();
     let send = ["send", &peer.name()];
     let in_bytes = daemon.ctl(&[&send[..], &["--file", file.to_str().unwrap()]].concat());
-    in_bytes.fails(5, &["65508 bytes", "65507", "--split"]);
+    in_bytes.fails(5, &["65,508 bytes", "65,507", "--split"]);
     daemon.ctl_with_input(&send, text.as_bytes()).fails(5, &["65508 bytes", "65507", "--split"]);
     // The length in the peer's encoding counts: 32,754 characters of two bytes are one byte too long.
     let chinese = "中".repeat(LONGEST / 2 + 1);

@@ -148,6 +148,7 @@ fn pairs(line: &str, found: &mut Found) -> bool {
         let word = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
         let name = &name[..word + index_length(&name[word..])];
         let end = match value_behind(line, at + name.len()) {
+            Some((_, end)) if is_hour(name) => end,
             Some((value, end)) => {
                 found.push(name, value);
                 any = true;
@@ -255,8 +256,8 @@ fn columns(line: &str, found: &mut Found) {
 /// Reads `name:time:value`, with a unit behind `§` and flags behind `|` (<https://github.com/nesnes/teleplot>).
 fn teleplot(line: &str, found: &mut Found) -> bool {
     let parsed = || {
-        let line = line.strip_prefix('>').unwrap_or(line);
-        let (name, rest) = line.split_once(':')?;
+        let behind = line.strip_prefix('>');
+        let (name, rest) = behind.unwrap_or(line).split_once(':')?;
         let is_name = name.starts_with(is_first) && name.chars().all(|c| is_of_name(c) || c == ' ');
         let (time, rest) = rest.split_once(':')?;
         let is_time = time.starts_with(|first: char| first.is_ascii_digit())
@@ -265,8 +266,10 @@ fn teleplot(line: &str, found: &mut Found) -> bool {
             && time.bytes().filter(|byte| *byte == b'.').count() <= 1;
         let (value, length) = leading_number(rest)?;
         let (unit, flags) = rest[length..].split_once('|').unwrap_or((&rest[length..], ""));
+        // `now 03:15:40`: the hour would be the end of the name.
+        let is_clock = behind.is_none() && ends_with_hour(name) && time.len() == 2 && rest.len() == 2;
         let is_end = (unit.is_empty() || unit.starts_with('§')) && flags.chars().all(is_word);
-        (is_name && is_time && is_end).then_some((name, value))
+        (is_name && is_time && is_end && !is_clock).then_some((name, value))
     };
     match parsed() {
         Some((name, value)) => {
@@ -275,6 +278,21 @@ fn teleplot(line: &str, found: &mut Found) -> bool {
         }
         None => false,
     }
+}
+
+/// Returns whether a text ends with a number of one or two digits.
+fn ends_with_hour(text: &str) -> bool {
+    let digits = text.chars().rev().take_while(|character| is_digit(*character)).count();
+    (1..=2).contains(&digits)
+}
+
+/// The parts of a day in Chinese, behind which an hour stands: `下午3:15`.
+const DAY_PARTS: [&str; 7] = ["凌晨", "早上", "上午", "中午", "下午", "傍晚", "晚上"];
+
+/// Returns whether a name is a part of a day with an hour.
+fn is_hour(name: &str) -> bool {
+    let hour = DAY_PARTS.iter().find_map(|part| name.strip_prefix(part));
+    hour.is_some_and(|hour| ends_with_hour(hour) && hour.chars().all(is_digit))
 }
 
 /// Reads a sentence of NMEA 0183: the fields that are numbers, by their place.
