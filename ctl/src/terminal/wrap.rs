@@ -196,10 +196,10 @@ fn wrap_paragraph(text: &str, offset: usize, columns: usize, lines: &mut Vec<Ran
         }
         used += width;
         is_opened = stays_with_next(grapheme);
-        if is_opened && before.end > from {
-            last_break = Some(before);
-        } else if grapheme == " " {
+        if grapheme == " " {
             last_break = Some(LineBreak { end: at, next: behind, used });
+        } else if is_wide && is_opened {
+            last_break = Some(before).filter(|before| before.end > from);
         } else if is_wide {
             last_break = Some(LineBreak { end: behind, next: behind, used });
         }
