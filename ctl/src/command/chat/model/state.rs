@@ -18,11 +18,15 @@ use super::picker::{Choice, Picker};
 use super::request::{Recoding, Request, Update};
 use super::scroll::{ConversationRow, Pane};
 use crate::command::chat::editor::Editor;
+use crate::output::grouped;
 use crate::terminal::Redraw;
 use crate::terminal::wrap;
 
 /// The most messages that wait for the list of peers; beyond, the list is requested again.
 const MAX_EARLY_MESSAGES: usize = 10_000;
+
+/// The size of the buffer that many programs receive with.
+const COMMON_BUFFER_BYTES: usize = 1_024;
 
 /// The kind of a notice that a peer has sent nothing for long.
 const SILENT: &str = "silent";
@@ -501,6 +505,7 @@ impl Model {
             Ok(sent) => {
                 let entries = sent.into_entries();
                 let newest = entries.iter().map(Entry::id).max().unwrap_or_default();
+                self.note_long(&entries);
                 if let Some(Entry::Message(message)) = entries.first() {
                     self.resolve_host(ticket, self.peers.at(message.peer));
                 }
@@ -520,6 +525,17 @@ impl Model {
             }
         }
         self.show_unsent();
+    }
+
+    /// Says that a text was sent in one datagram of which many programs receive only a part.
+    fn note_long(&mut self, sent: &[Entry]) {
+        let Some(Entry::Message(message)) = sent.first() else { return };
+        if message.bytes > COMMON_BUFFER_BYTES {
+            self.notice = Some(tr!(
+                "sent in one datagram of {bytes} bytes: a program with a buffer of 1,024 bytes receives only its beginning; send                  shorter texts",
+                bytes = grouped(message.bytes as u64)
+            ));
+        }
     }
 
     /// Replaces the typed host of a message by the peer to whose address it was resolved.

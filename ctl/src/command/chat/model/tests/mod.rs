@@ -86,6 +86,19 @@ fn messages_after_an_older_inbox_was_restored_are_counted() {
 }
 
 #[test]
+fn a_text_that_common_buffers_cut_has_a_notice() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    for (bytes, is_noted) in [(1_024, false), (1_025, true)] {
+        chat.write(&"x".repeat(bytes));
+        chat.key(Action::Submit);
+        chat.answer(None);
+        let notice = chat.model.notice.as_deref().unwrap_or_default();
+        assert_eq!(notice.contains("in one datagram of 1,025 bytes"), is_noted, "{notice}");
+    }
+}
+
+#[test]
 fn a_failed_list_of_peers_is_over_when_it_arrives() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
