@@ -94,12 +94,15 @@ impl Configuration {
             apply(&new);
         }
         warn_of_doubts(&new);
-        let needs_restart = self.boot.changed_needing_restart(&new);
-        match needs_restart.as_slice() {
-            [] => info!("configuration reloaded"),
-            keys => warn!("configuration reloaded; only a restart changes: {}", keys.join(", ")),
-        }
-        Ok(needs_restart)
+        Ok(self.boot.changed_needing_restart(&new))
+    }
+}
+
+/// Logs that the configuration was reloaded, with the changed keys that need a restart.
+pub(crate) fn log_reloaded(needs_restart: &[&str]) {
+    match needs_restart {
+        [] => info!("configuration reloaded"),
+        keys => warn!("configuration reloaded; only a restart changes: {}", keys.join(", ")),
     }
 }
 

@@ -228,6 +228,13 @@ impl Health {
         self.state.lock().lines.values_mut().for_each(Lines::conclude);
     }
 
+    /// Logs the lines of a component that wait, at once: so that they precede what is logged next.
+    pub(crate) fn conclude_of(&self, component: Component) {
+        if let Some(lines) = self.state.lock().lines.get_mut(&component) {
+            lines.conclude();
+        }
+    }
+
     /// Returns whether [`Self::advance`] has something to do, now or later.
     pub(crate) fn is_unsettled(&self) -> bool {
         let state = self.state.lock();

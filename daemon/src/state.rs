@@ -11,7 +11,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
-use crate::configuration::{Configuration, Reloaded, refusal};
+use crate::configuration::{Configuration, Reloaded, log_reloaded, refusal};
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
 use crate::inbox::bounced_peers::BouncedPeers;
@@ -76,7 +76,12 @@ impl Daemon {
     /// Fails if the configuration is refused; the running one stays.
     pub(crate) fn reload(&self) -> Reloaded {
         self.configuration.reload(|outcome| match outcome {
-            Ok(_) => self.health.clear(Component::Configuration),
+            Ok(needs_restart) => {
+                self.health.clear(Component::Configuration);
+                // The log has the refusals before the reload that ended them, with no later time.
+                self.health.conclude_of(Component::Configuration);
+                log_reloaded(needs_restart);
+            }
             Err(error) => {
                 let refusal = refusal(error);
                 if self.health.problem(Component::Configuration).as_ref() == Some(&refusal) {

@@ -8,7 +8,7 @@ use clap_complete::ArgValueCandidates;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
 use jiff::tz::TimeZone;
-use udpchat_api::call::{CancelParams, HeldMessage, HeldParams};
+use udpchat_api::call::{CancelParams, HeldMessage, HeldParams, PeersParams};
 use udpchat_api::{Client, ClientError, ErrorKind, safe};
 use udpchat_locale::tr;
 
@@ -47,7 +47,8 @@ const TEXT: usize = 5;
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct HeldArgs {
-    /// Only messages for TO: a peer's name or an address, as the list shows it; with `--cancel all` it cancels those
+    /// Only messages for TO: a peer's name or an address, as the list shows it, or a list of peers for those of its
+    /// members; with `--cancel all` it cancels those
     #[arg(long, value_name = "TO", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) to: Option<String>,
     /// Cancel these messages: their numbers, with commas between them, or `all` that the list shows
@@ -148,8 +149,26 @@ async fn cancel_all(client: &mut Client, output: &mut Output, to: Option<&str>) 
     }
 }
 
-/// Reads all pages.
+/// Reads what is held, or what is held for `to`: for a list of peers what is held for its members, since each has its own.
 async fn all(client: &mut Client, to: Option<&str>) -> Result<Vec<HeldMessage>> {
+    let mut held = pages(client, to).await?;
+    let Some(to) = to.filter(|_| held.is_empty()) else { return Ok(held) };
+    for member in members(client, to).await {
+        held.extend(pages(client, Some(&member)).await?);
+    }
+    held.sort_by_key(|message| message.held);
+    Ok(held)
+}
+
+/// Returns the members of a list of peers. A user without the role `read` cannot ask for lists.
+async fn members(client: &mut Client, to: &str) -> Vec<String> {
+    let lists =
+        client.call(&PeersParams { window: Some(0) }).await.map(|answer| answer.lists).unwrap_or_default();
+    lists.into_iter().find(|list| list.name == to).map(|list| list.members).unwrap_or_default()
+}
+
+/// Reads all pages.
+async fn pages(client: &mut Client, to: Option<&str>) -> Result<Vec<HeldMessage>> {
     let mut held = Vec::new();
     loop {
         let after = held.last().map(|message: &HeldMessage| message.held);

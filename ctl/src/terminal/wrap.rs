@@ -56,6 +56,11 @@ fn stays_with_last(grapheme: &str) -> bool {
     )
 }
 
+/// Returns whether this is an opening bracket or quotation mark, which must not end a line.
+fn stays_with_next(grapheme: &str) -> bool {
+    matches!(grapheme, "（" | "《" | "〈" | "「" | "『" | "【" | "〔" | "［" | "｛" | "“" | "‘")
+}
+
 /// Returns whether each character is printable ASCII or a line end.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n'))
@@ -163,6 +168,7 @@ fn wrap_paragraph(text: &str, offset: usize, columns: usize, lines: &mut Vec<Ran
     let (mut from, mut used) = (0, 0);
     let mut last_break: Option<LineBreak> = None;
     let mut before = LineBreak { end: 0, next: 0, used: 0 };
+    let mut is_opened = false;
     for (at, grapheme) in text.grapheme_indices(true) {
         let (width, behind) = (grapheme.width(), at + grapheme.len());
         let is_wide = width > 1;
@@ -172,6 +178,7 @@ fn wrap_paragraph(text: &str, offset: usize, columns: usize, lines: &mut Vec<Ran
             let cut = match last_break.take() {
                 _ if stays_with_last(grapheme) && before.end > from => before,
                 Some(last_break) if grapheme != " " && !is_wide => last_break,
+                _ if is_opened && before.end > from => before,
                 _ => here,
             };
             lines.push(offset + from..offset + cut.end);
@@ -184,12 +191,15 @@ fn wrap_paragraph(text: &str, offset: usize, columns: usize, lines: &mut Vec<Ran
             from = behind;
             continue;
         }
-        if !stays_with_last(grapheme) {
+        if !stays_with_last(grapheme) && !is_opened {
             before = LineBreak { end: at, next: at, used };
         }
         used += width;
+        is_opened = stays_with_next(grapheme);
         if grapheme == " " {
             last_break = Some(LineBreak { end: at, next: behind, used });
+        } else if is_wide && is_opened {
+            last_break = Some(before).filter(|before| before.end > from);
         } else if is_wide {
             last_break = Some(LineBreak { end: behind, next: behind, used });
         }
@@ -248,6 +258,12 @@ mod tests {
         assert_eq!(wrapped("甲报告）；乙", 8), ["甲报", "告）；乙"]);
         assert_eq!(wrapped("甲报告）；乙", 10), ["甲报告）；", "乙"]);
         assert_eq!(wrapped("！！！！", 4), ["！！", "！！"]);
+        assert_eq!(wrapped("甲乙（丙丁", 6), ["甲乙", "（丙丁"]);
+        assert_eq!(wrapped("甲乙（U+4E1A）", 8), ["甲乙", "（U+4E1", "A）"]);
+        assert_eq!(wrapped("甲乙（《丙》）", 8), ["甲乙", "（《丙》", "）"]);
+        assert_eq!(wrapped("甲乙“丙丁”", 5), ["甲乙", "“丙丁", "”"]);
+        assert_eq!(wrapped("（（（（", 4), ["（（", "（（"]);
+        assert_eq!(wrapped("it is “so” big", 7), ["it is", "“so”", "big"]);
         assert_eq!(wrapped("a\n\nb", 4), ["a", "", "b"]);
         assert_eq!(wrapped("", 4), [""]);
         assert_eq!(wrapped("你", 1), ["你"]);

@@ -55,6 +55,18 @@ fn a_held_message_goes_out_when_its_peer_speaks() {
 }
 
 #[test]
+fn what_is_held_for_the_members_of_a_list_is_found_by_its_name() {
+    let (bob, ann) = (Peer::new(), Peer::new());
+    let daemon = with_peers(&bob, &ann);
+    daemon.ctl(&["send", "both", "hi", "--when-seen"]).ok();
+    let found = daemon.ctl(&["--json", "held", "--to", "both"]).json();
+    assert_eq!(found.iter().map(|held| held["to"].as_str().unwrap()).collect::<Vec<_>>(), ["bob", "ann"]);
+    assert_eq!(daemon.ctl(&["held", "--to", "both", "--cancel", "all"]).ok(), "2 messages cancelled\n");
+    assert!(held(&daemon).is_empty());
+    assert_eq!(daemon.ctl(&["held", "--to", "both"]).ok(), "no message is held for both\n");
+}
+
+#[test]
 fn every_form_of_a_message_can_be_held() {
     let (bob, ann) = (Peer::new(), Peer::new());
     let daemon = with_peers(&bob, &ann);

@@ -42,6 +42,23 @@ fn reload_changes_the_default_encoding() {
 }
 
 #[test]
+fn the_log_has_refusals_before_the_reload_that_ends_them() {
+    let mut daemon = Daemon::start();
+    for unknown in ["one", "two", "three"] {
+        rewrite(&daemon, &format!("{unknown} = 1"));
+        daemon.ctl(&["reload"]).fails(1, &[unknown]);
+    }
+    rewrite(&daemon, "");
+    assert_eq!(daemon.ctl(&["reload"]).ok(), "reloaded\n");
+    daemon.rpc().call("stop", json!({}));
+    let _last = daemon.log_line("stopped");
+    let log = daemon.log();
+    let place = |text: &str| log.iter().rposition(|line| line.contains(text)).unwrap();
+    assert!(place("is refused") < place("configuration reloaded"), "{log:#?}");
+    assert!(place("`three`") < place("configuration reloaded"), "{log:#?}");
+}
+
+#[test]
 fn a_reload_without_the_file_that_was_read_is_refused() {
     let folder = new_folder();
     let file = folder.path().join(".config/udpchat/config.toml");

@@ -94,7 +94,7 @@ impl OtherPort {
         match self {
             Self::OfPeer { name, heard } => tr!(
                 "`{name}` has no port in the configuration, so the message went to port {port}; the last message of `{name}` came \
-                 from {heard}: `udpchatctl {command} {heard}` sends there",
+                 from {heard}: `udpchatctl {command} {name} TEXT --last-port` sends there",
                 name,
                 port = DEFAULT_PORT,
                 heard,

@@ -37,6 +37,8 @@ pub(super) struct Table {
     over: Vec<usize>,
     /// What was dropped since then in the shared bucket, or in buckets that are gone.
     unnamed: u64,
+    /// What sources dropped since then under the limits before a reload; at most [`MAX_NAMED`].
+    before_reload: Vec<Excess>,
 }
 
 /// The bucket of one source.
@@ -65,6 +67,7 @@ impl Table {
             hasher: RandomState::new(),
             over: Vec::new(),
             unnamed: 0,
+            before_reload: Vec::new(),
         }
     }
 
@@ -79,9 +82,10 @@ impl Table {
         };
         let peers: Vec<_> = settings.peers.values().map(of_peer).collect();
         if (strangers, &peers) != (self.strangers, &self.peers) {
-            self.unnamed += self.over.iter().map(|at| self.slots[*at].dropped).sum::<u64>();
-            let unnamed = self.unnamed;
-            *self = Self { strangers, unnamed, ..Self::new() };
+            let (before_reload, others): (Vec<_>, _) =
+                self.take_excess().into_iter().partition(|excess| excess.source.is_some());
+            let unnamed = others.iter().map(|excess| excess.datagrams).sum();
+            *self = Self { strangers, unnamed, before_reload, ..Self::new() };
             if !strangers.is_unlimited() || peers.iter().any(|(_, rule)| !rule.is_unlimited()) {
                 self.slots = vec![Slot::default(); SHARED + 1 + peers.len()];
                 let numbered = peers.iter().enumerate();
@@ -168,14 +172,19 @@ impl Table {
             over.select_nth_unstable_by_key(MAX_NAMED, dropped);
         }
         let number = MAX_NAMED.min(over.len());
-        let (named, others) = over.split_at_mut(number);
-        named.sort_unstable_by_key(dropped);
-        let mut excess = Vec::new();
+        let (named, others) = over.split_at(number);
+        let mut excess = std::mem::take(&mut self.before_reload);
         for at in named {
             let datagrams = std::mem::take(&mut self.slots[*at].dropped);
-            excess.push(Excess { source: Some(self.name_of(*at)), datagrams });
+            let source = Some(self.name_of(*at));
+            match excess.iter_mut().find(|before| before.source == source) {
+                Some(before) => before.datagrams += datagrams,
+                None => excess.push(Excess { source, datagrams }),
+            }
         }
+        excess.sort_by_key(|excess| Reverse(excess.datagrams));
         let mut unnamed = std::mem::take(&mut self.unnamed);
+        unnamed += excess.drain(MAX_NAMED.min(excess.len())..).map(|excess| excess.datagrams).sum::<u64>();
         for at in others {
             unnamed += std::mem::take(&mut self.slots[*at].dropped);
         }
@@ -320,8 +329,20 @@ mod tests {
         table.configure(&settings("access.limit = '1/s'\nlog.level = 'warn'"));
         assert_eq!(admitted(&mut table, "10.0.0.1:1", 0, 1), 0, "the same limits keep their buckets");
         table.configure(&settings(""));
-        assert_eq!(table.take_excess(), [Excess { source: None, datagrams: 8 }]);
+        let dropped = |datagrams| Excess { source: Some("10.0.0.1".to_owned()), datagrams };
+        assert_eq!(table.take_excess(), [dropped(8)], "the source keeps its name");
         assert_eq!(admitted(&mut table, "10.0.0.1:1", 0, 9), 9);
+
+        let limited = |limit| settings(&format!("access.limit = '{limit}/s'"));
+        for limit in 1..=30 {
+            table.configure(&limited(limit));
+            admitted(&mut table, "10.0.0.1:1", 0, 100);
+            admitted(&mut table, &format!("10.0.1.{limit}:1"), 0, 2 * limit + 1);
+        }
+        let excess = table.take_excess();
+        assert_eq!(excess[0], dropped((1..=30).map(|limit| 100 - 2 * limit).sum()));
+        assert_eq!(excess.iter().map(|excess| excess.datagrams).sum::<u64>(), excess[0].datagrams + 30);
+        assert_eq!(excess.len(), MAX_NAMED + 1);
     }
 
     proptest! {

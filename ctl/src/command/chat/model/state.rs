@@ -18,11 +18,15 @@ use super::picker::{Choice, Picker};
 use super::request::{Recoding, Request, Update};
 use super::scroll::{ConversationRow, Pane};
 use crate::command::chat::editor::Editor;
+use crate::output::grouped;
 use crate::terminal::Redraw;
 use crate::terminal::wrap;
 
 /// The most messages that wait for the list of peers; beyond, the list is requested again.
 const MAX_EARLY_MESSAGES: usize = 10_000;
+
+/// The size of the buffer that many programs receive with.
+const COMMON_BUFFER_BYTES: usize = 1_024;
 
 /// The kind of a notice that a peer has sent nothing for long.
 const SILENT: &str = "silent";
@@ -63,6 +67,8 @@ pub(in crate::command::chat) struct Model {
     pub(in crate::command::chat) notice: Option<String>,
     /// The notice that the inbox could not be read, until it can.
     read_notice: Option<String>,
+    /// The notice that the peers could not be listed, until they can.
+    peers_notice: Option<String>,
     /// The rows of the conversation that are on the screen.
     pub(in crate::command::chat) rows: Vec<ConversationRow>,
     pub(in crate::command::chat) pane: Pane,
@@ -110,6 +116,7 @@ impl Model {
             is_holding: false,
             notice: None,
             read_notice: None,
+            peers_notice: None,
             rows: Vec::new(),
             pane: Pane::default(),
             input_columns: 1,
@@ -185,7 +192,10 @@ impl Model {
             Update::Reread { epoch, before, answer } => self.add_reread(epoch, before, answer.ok().as_ref()),
             Update::Recoded { params, answer } => self.continue_recoding(params, answer),
             Update::Peers(Ok(answer)) => self.set_peers(answer),
-            Update::Peers(Err(reason)) => self.notice = Some(tr!("cannot list the peers: {reason}", reason)),
+            Update::Peers(Err(reason)) => {
+                self.peers_notice = Some(tr!("cannot list the peers: {reason}", reason));
+                self.notice.clone_from(&self.peers_notice);
+            }
             Update::Sent { ticket, outcome } => self.finish_send(ticket, outcome),
             Update::StillHeld { span, numbers } => {
                 if !self.outbox.still_held(span, &numbers) {
@@ -200,6 +210,11 @@ impl Model {
     fn go_online(&mut self, after: u64, is_gapless: bool, unread: u64) {
         self.connection = ConnectionState::Online;
         if !is_gapless {
+            if after < self.arrived_id {
+                // An older copy of the inbox was restored: its next entries have ids that were seen before.
+                self.acked_id = self.acked_id.min(after);
+                self.peers.forget_ids_above(after);
+            }
             self.arrived_id = after;
             self.has_peers = false;
             self.total_unread = unread;
@@ -284,6 +299,9 @@ impl Model {
 
     fn set_peers(&mut self, PeersAnswer { peers, lists }: PeersAnswer) {
         let is_first = !mem::replace(&mut self.has_peers, true);
+        if let Some(over) = self.peers_notice.take() {
+            self.notice.take_if(|notice| *notice == over);
+        }
         let encoding_before = self.open_row().and_then(|row| row.encoding.clone());
         let listed: u64 = peers.iter().map(|peer| peer.unread).sum();
         if is_first {
@@ -487,6 +505,7 @@ impl Model {
             Ok(sent) => {
                 let entries = sent.into_entries();
                 let newest = entries.iter().map(Entry::id).max().unwrap_or_default();
+                self.note_long(&entries);
                 if let Some(Entry::Message(message)) = entries.first() {
                     self.resolve_host(ticket, self.peers.at(message.peer));
                 }
@@ -506,6 +525,17 @@ impl Model {
             }
         }
         self.show_unsent();
+    }
+
+    /// Says that a text was sent in one datagram of which many programs receive only a part.
+    fn note_long(&mut self, sent: &[Entry]) {
+        let Some(Entry::Message(message)) = sent.first() else { return };
+        if message.bytes > COMMON_BUFFER_BYTES {
+            self.notice = Some(tr!(
+                "sent in one datagram of {bytes} bytes: a program with a buffer of 1,024 bytes receives only its beginning; send                  shorter texts",
+                bytes = grouped(message.bytes as u64)
+            ));
+        }
     }
 
     /// Replaces the typed host of a message by the peer to whose address it was resolved.

@@ -213,6 +213,14 @@ impl PeerList {
         unread
     }
 
+    /// Forgets which entries above the id `newest` were heard and seen: the inbox does not have them any more.
+    pub(super) fn forget_ids_above(&mut self, newest: u64) {
+        for row in self.rows.values_mut() {
+            row.last_id = row.last_id.map(|id| id.min(newest));
+            row.seen_id = row.seen_id.min(newest);
+        }
+    }
+
     fn key_of(&mut self, peer: &Peer) -> PeerKey {
         let Some(name) = &peer.name else { return PeerKey::parse(&peer.address) };
         self.addresses.extend(peer.address.parse::<PeerAddress>().map(|address| (name.clone(), address)));

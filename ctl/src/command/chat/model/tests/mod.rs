@@ -70,6 +70,46 @@ fn a_long_absence_reopens_the_conversation() {
 }
 
 #[test]
+fn messages_after_an_older_inbox_was_restored_are_counted() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(BOB, "one");
+    chat.connect();
+    (0..5).for_each(|_| chat.receive(ZHANG, "lost"));
+    chat.answer_requests();
+    assert_eq!(unread(&chat, "张三"), 5);
+    chat.model.update(Update::Offline("gone".to_owned()));
+    chat.log.truncate(1);
+    chat.connect();
+    let before = unread(&chat, "张三");
+    chat.receive(ZHANG, "new");
+    assert_eq!(unread(&chat, "张三"), before + 1);
+}
+
+#[test]
+fn a_text_that_common_buffers_cut_has_a_notice() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    for (bytes, is_noted) in [(1_024, false), (1_025, true)] {
+        chat.write(&"x".repeat(bytes));
+        chat.key(Action::Submit);
+        chat.answer(None);
+        let notice = chat.model.notice.as_deref().unwrap_or_default();
+        assert_eq!(notice.contains("in one datagram of 1,025 bytes"), is_noted, "{notice}");
+    }
+}
+
+#[test]
+fn a_failed_list_of_peers_is_over_when_it_arrives() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.model.update(Update::Offline("gone".to_owned()));
+    chat.model.update(Update::Peers(Err("no daemon was found".to_owned())));
+    assert!(chat.model.notice.as_ref().unwrap().contains("no daemon was found"));
+    chat.connect();
+    assert_eq!(chat.model.notice, None);
+}
+
+#[test]
 fn the_read_mark_moves_only_without_unread_messages() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(ZHANG, "在吗");
