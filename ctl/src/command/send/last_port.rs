@@ -19,6 +19,11 @@ pub(super) async fn params(
     known: &mut KnownPeers,
     target: &Target,
 ) -> Result<SendParams> {
+    if has_port(&target.to) {
+        let text = tr!("{to} names a port, and --last-port is another one", to = target.to);
+        return Err(CtlError::usage(text)
+            .hint(tr!("write the destination without the port, or leave --last-port out")));
+    }
     let answer = known.get(client).await;
     let last = answer.and_then(|answer| last_heard(&answer.peers, &target.to, target.peer));
     match last.and_then(|peer| peer.last_id) {
@@ -29,6 +34,12 @@ pub(super) async fn params(
                 .hint(tr!("without --last-port the message goes to {address}", address = target.peer)))
         }
     }
+}
+
+/// Returns whether a port stands behind a host.
+fn has_port(to: &str) -> bool {
+    let behind_host = to.split_once(':').map(|(_, port)| port);
+    to.contains("]:") || behind_host.is_some_and(|port| port.parse::<u16>().is_ok())
 }
 
 /// Returns the destination of `ask` in the same way.
@@ -68,6 +79,22 @@ pub(super) fn last_heard<'a>(peers: &'a [Peer], to: &str, address: SocketAddr) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_behind_a_host_is_found() {
+        for (to, expected) in [
+            ("10.0.0.6:9", true),
+            ("[fe80::1%eth0]:9", true),
+            ("host.lan:7788", true),
+            ("10.0.0.6", false),
+            ("fe80::1", false),
+            ("::1", false),
+            ("fe80::1%eth0", false),
+            ("plc", false),
+        ] {
+            assert_eq!(has_port(to), expected, "{to}");
+        }
+    }
 
     #[test]
     fn the_last_message_of_the_host_counts_unless_another_peer_sent_it() {
