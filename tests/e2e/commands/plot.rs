@@ -46,7 +46,7 @@ fn a_pipe_ends_at_the_given_time() {
 fn a_plot_is_of_selected_messages() {
     let (daemon, peer) = with_sensor();
     daemon.receive_from(&peer, ["ok t=1", "no t=2", "OK t=3", "ok t=4"]);
-    let mut plot = |args: &[&str]| {
+    let plot = |args: &[&str]| {
         let lines = daemon.ctl(&[&["plot", "t"], args].concat()).ok();
         lines.lines().filter_map(|line| line.rsplit('\t').next()).collect::<Vec<_>>().join(" ")
     };

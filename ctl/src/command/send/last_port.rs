@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use udpchat_api::Client;
 use udpchat_api::call::{Peer, SendParams, Target, TargetsParams};
+use udpchat_config::PeerAddress;
 use udpchat_locale::tr;
 
 use super::known_peers::KnownPeers;
@@ -19,27 +20,38 @@ pub(super) async fn params(
     known: &mut KnownPeers,
     target: &Target,
 ) -> Result<SendParams> {
-    if has_port(&target.to) {
+    let answer = known.get(client).await;
+    let is_name =
+        answer.is_some_and(|answer| answer.peers.iter().any(|peer| peer.name.as_ref() == Some(&target.to)));
+    if !is_name && has_port(&target.to, "") {
         let text = tr!("{to} names a port, and --last-port is another one", to = target.to);
         return Err(CtlError::usage(text)
             .hint(tr!("write the destination without the port, or leave --last-port out")));
     }
-    let answer = known.get(client).await;
     let last = answer.and_then(|answer| last_heard(&answer.peers, &target.to, target.peer));
     match last.and_then(|peer| peer.last_id) {
         Some(id) => Ok(SendParams { reply_to: Some(id), ..SendParams::default() }),
         None => {
             let text = tr!("no message from {peer} is known, so it has no last port", peer = target.to);
             Err(CtlError::not_sent("not_heard", text)
-                .hint(tr!("without --last-port the message goes to {address}", address = target.peer)))
+                .hint(tr!("without --last-port the message goes to {address}", address = written(target))))
         }
     }
 }
 
-/// Returns whether a port stands behind a host.
-fn has_port(to: &str) -> bool {
-    let behind_host = to.split_once(':').map(|(_, port)| port);
-    to.contains("]:") || behind_host.is_some_and(|port| port.parse::<u16>().is_ok())
+/// Returns whether a destination was written with its port; `name` is that of the peer.
+pub(super) fn has_port(to: &str, name: &str) -> bool {
+    to != name && to.parse::<PeerAddress>().map_or(to.contains(':'), |address| address.port().is_some())
+}
+
+/// Returns the address of a destination, with its interface as it was written.
+fn written(target: &Target) -> String {
+    match (target.peer, target.to.split_once('%')) {
+        (SocketAddr::V6(peer), Some((_, interface))) if !interface.contains(']') => {
+            format!("[{}%{interface}]:{}", peer.ip(), peer.port())
+        }
+        _ => target.peer.to_string(),
+    }
 }
 
 /// Returns the destination of `ask` in the same way.
@@ -81,18 +93,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_behind_a_host_is_found() {
+    fn a_written_port_is_meant() {
         for (to, expected) in [
-            ("10.0.0.6:9", true),
-            ("[fe80::1%eth0]:9", true),
-            ("host.lan:7788", true),
-            ("10.0.0.6", false),
-            ("fe80::1", false),
-            ("::1", false),
-            ("fe80::1%eth0", false),
-            ("plc", false),
+            ("board", false),
+            ("10.0.0.7", false),
+            ("10.0.0.7:7788", true),
+            ("fe80::1%2", false),
+            ("[fe80::1%2]:7788", true),
+            ("board.lan", false),
+            ("board.lan:7788", true),
         ] {
-            assert_eq!(has_port(to), expected, "{to}");
+            assert_eq!(has_port(to, "board"), expected, "{to}");
+        }
+        assert!(!has_port("a:b", "a:b"), "a name may contain a colon");
+    }
+
+    #[test]
+    fn an_address_has_its_interface_as_it_was_written() {
+        for (to, peer, expected) in [
+            ("fe80::1%eth0", "[fe80::1%28]:7788", "[fe80::1%eth0]:7788"),
+            ("plc", "[fe80::1%28]:7788", "[fe80::1%28]:7788"),
+            ("10.0.0.6", "10.0.0.6:7788", "10.0.0.6:7788"),
+        ] {
+            let target = Target {
+                to: to.to_owned(),
+                peer: peer.parse().unwrap(),
+                encoding: "utf-8".to_owned(),
+                list: None,
+            };
+            assert_eq!(written(&target), expected);
         }
     }
 
