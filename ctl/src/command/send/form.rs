@@ -234,14 +234,19 @@ fn is_hex(message: &MessageArgs, encoding: Option<&str>) -> bool {
     encoding.and_then(|encoding| encoding.parse().ok()).is_some_and(Encoding::is_hex)
 }
 
-/// Returns whether a text is two or more bytes, each of them two hex digits.
+/// Returns whether a text is two or more bytes, of which the first is two hex digits and stands alone; the others may be in groups.
 fn are_byte_pairs(text: &str) -> bool {
     let mut pairs = text.split([' ', ',', ':', '-']).filter(|pair| !pair.is_empty()).peekable();
-    let is_pair = |pair: &str| {
-        let digits = pair.strip_prefix("0x").or_else(|| pair.strip_prefix("0X")).unwrap_or(pair);
-        digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    let is_hex = |pair: &str| {
+        let digits = without_prefix(pair);
+        digits.len() % 2 == 0 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
     };
-    text.len() > 2 && pairs.peek().is_some() && pairs.all(is_pair)
+    text.len() > 2 && pairs.peek().is_some_and(|first| without_prefix(first).len() == 2) && pairs.all(is_hex)
+}
+
+/// Returns hex digits without `0x`.
+fn without_prefix(digits: &str) -> &str {
+    digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits)
 }
 
 /// Encodes a text as the daemon does, so that a checksum can follow it.
@@ -356,6 +361,9 @@ mod tests {
             ("01, 03", true),
             ("0x01 0x03", true),
             ("0x1 0x3", false),
+            ("01 0003", true),
+            ("0001 03", false),
+            ("01 003", false),
             ("01", false),
             ("T?", false),
             ("01 3", false),
