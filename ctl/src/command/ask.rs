@@ -134,7 +134,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     // A device may have another port since it started again.
     let moved = match &waited {
         Err(error) if elsewhere.is_none() && (error.is_timeout() || error.is_bounce()) => {
-            send::OtherPort::since(&socket, &arguments.to, first).await
+            let moved = send::OtherPort::since(&socket, &arguments.to, first).await;
+            if arguments.last_port { moved.map(send::OtherPort::of_last_port) } else { moved }
         }
         _ => None,
     };

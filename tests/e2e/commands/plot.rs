@@ -43,6 +43,32 @@ fn a_pipe_ends_at_the_given_time() {
 }
 
 #[test]
+fn a_plot_is_of_selected_messages() {
+    let (daemon, peer) = with_sensor();
+    daemon.receive_from(&peer, ["ok t=1", "no t=2", "OK t=3", "ok t=4"]);
+    let plot = |args: &[&str]| {
+        let lines = daemon.ctl(&[&["plot", "t"], args].concat()).ok();
+        lines.lines().filter_map(|line| line.rsplit('\t').next()).collect::<Vec<_>>().join(" ")
+    };
+    let until = ["-S", "1h", "-U", "now"];
+    for (args, expected) in [
+        (&["--where", "t > 1"][..], "2 3 4"),
+        (&["--where", "@0:u8 = 111", "--where", "t != 1"], "4"),
+        (&["--grep-hex", "4f 4b"], "3"),
+        (&["--grep", "^ok"], "1 4"),
+        (&["--grep", "^ok", "-i"], "1 3 4"),
+    ] {
+        assert_eq!(plot(&[args, &until].concat()), expected, "{args:?}");
+    }
+    let mut live = daemon.ctl_running(&["plot", "t", "-S", "1h", "--where", "t > 3", "--grep", "ok"]);
+    assert!(live.line().ends_with("\tt\t4"));
+    daemon.receive_from(&peer, ["ok t=3", "no t=5", "ok t=6"]);
+    assert!(live.line().ends_with("\tt\t6"));
+    let twice = daemon.ctl(&["plot", "t=@0:u8", "t"]);
+    twice.fails(2, &["two FIELDs have the name `t`", "t2=@6:i16"]);
+}
+
+#[test]
 fn a_plot_shows_the_span_of_its_times() {
     let (daemon, peer) = with_sensor();
     daemon.receive_from(&peer, ["temp=1", "temp=7"]);
@@ -57,7 +83,7 @@ fn a_plot_shows_the_span_of_its_times() {
     tmux.until("the shell", |screen| !screen.contains("sensor  10m"));
     plot("-S 2m -U now");
     let past = tmux.until("two minutes", |screen| screen.contains("sensor  2m") && screen.contains("[1 7]"));
-    assert!(past.contains("+ - span") && !past.contains("space"), "{past}");
+    assert!(past.contains("+ - zoom") && !past.contains("space"), "{past}");
     tmux.type_in("-");
     tmux.shows("sensor  4m");
 }

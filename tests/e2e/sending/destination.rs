@@ -48,7 +48,7 @@ fn a_host_without_a_port_was_heard_elsewhere() {
     let from = board.name();
     let note = format!(
         "note: 127.0.0.51 has no port, so the message went to port 7788; that host was last heard from {from}: \
-         `udpchatctl send {from}` sends there\n"
+         `udpchatctl send 127.0.0.51 TEXT --last-port` sends there\n"
     );
     // Each form of `send`; nobody listens at the default port.
     for args in [&[][..], &["--eol", "lf"], &["--confirm", "1ms"], &["--every", "1ms", "-c", "2"]] {
@@ -57,7 +57,7 @@ fn a_host_without_a_port_was_heard_elsewhere() {
     }
     // Whether the network reports the question as bounced first does not matter.
     let asked = daemon.ctl(&["ask", "127.0.0.51", "x", "--timeout", "1h"]);
-    assert!(asked.stderr.contains(&format!("`udpchatctl ask {from}` sends there")), "{asked:?}");
+    assert!(asked.stderr.contains("`udpchatctl ask 127.0.0.51 TEXT --last-port` sends there"), "{asked:?}");
 }
 
 /// Answers the requests of a `send`, and returns the methods.

@@ -161,6 +161,9 @@ fn the_port_of_the_last_message_is_sent_to() {
     }
     let both = daemon.ctl(&["send", "board,plc", "all", "--last-port"]);
     assert_eq!((both.code, board.receive().0, plc.receive().0), (Some(0), b"all".to_vec(), b"all".to_vec()));
+    for command in ["send", "ask"] {
+        daemon.ctl(&[command, "127.0.0.22:9", "x", "--last-port"]).fails(2, &["127.0.0.22:9 names a port"]);
+    }
     // Without it, the message goes to the configured port, and the way out is named.
     let hint = format!("came from port {}: `udpchatctl ask plc TEXT --last-port`", plc.address().port());
     daemon.ctl(&["ask", "plc", "T?"]).fails(5, &["plc does not listen on port", &hint]);
@@ -183,7 +186,15 @@ fn bytes_that_are_written_as_text_are_noticed() {
     // Text for this peer is its bytes as digits.
     assert_eq!(daemon.ctl(&[&["send", "plc"], &crc[..]].concat()).stderr, "");
     let mixed = format!("plc,{to}");
-    assert_eq!(daemon.ctl(&[&["send", &mixed], &crc[..]].concat()).stderr, note);
+    let to_some =
+        format!("note: the text itself is sent, with its checksum, to {to}; --hex sends the bytes\n");
+    assert_eq!(daemon.ctl(&[&["send", &mixed], &crc[..]].concat()).stderr, to_some);
+    // So are the bytes that fields and lines make, once.
+    let filled = ["--every", "1ms", "-c", "3", "--fill", "01 {{n:04x}}", "--append", "crc16-modbus"];
+    let looped = daemon.ctl(&[&["send", &to], &filled[..]].concat()).stderr;
+    assert_eq!(looped.matches(&note).count(), 1, "{looped}");
+    let lines = ["send", &to, "--lines", "--append", "crc16-modbus"];
+    assert_eq!(daemon.ctl_with_input(&lines, b"no\n01 03\n01 04\n").stderr, note);
     assert_eq!(daemon.ctl(&[&["send", "plc", "-e", "ascii"], &crc[..]].concat()).stderr, note);
     let asked = daemon.ctl(&[&["ask", "plc", "--timeout", "1ms"], &crc[..]].concat());
     assert!(asked.code == Some(4) && !asked.stderr.contains("the text itself"), "{asked:?}");

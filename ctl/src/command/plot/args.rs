@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use udpchat_api::Raw;
 use udpchat_locale::tr;
 
 use super::series::{LONGEST_SPAN, SHORTEST_SPAN};
 use crate::command::completions::candidates;
+use crate::command::condition::WhereArgs;
+use crate::command::filter::bytes;
 
 const HELP: &str = "\
 Numbers are read from the text of received messages, line by line: name=value and name:value, JSON, columns of numbers \
@@ -21,7 +24,7 @@ Several peers have a curve each. What exists since the time of -S comes first, t
 a break where nothing came for more than five times as long as usual; three in four pauses are no longer than what is usual. \
 Messages in quick succession that look like one point count as one.
 
-Keys: space holds and continues, + and - change the span, 1 to 6 hide and show a curve, q quits. On a terminal without \
+Keys: space holds and continues, + and - zoom in and out, 1 to 6 hide and show a curve, q quits. On a terminal without \
 UTF-8 the curves are ASCII characters.
 
 In a pipe, in a file and with --json, each number is a line: time, peer, name and value, with tabs between them.
@@ -31,6 +34,7 @@ Examples:
   udpchatctl plot temp,hum --from sensor7 -S 10m
   udpchatctl plot temp -S 08:00 -U 09:00
   udpchatctl plot temp=@6:i16/10,@-2:u16le --from plc
+  udpchatctl plot temp=@6:i16/10 --where '@0:u16 = 43605' --from plc
   udpchatctl --json plot temp | jq .value
   udpchatctl plot -S today | grep temp";
 
@@ -51,6 +55,17 @@ pub(crate) struct PlotArgs {
     /// End with what arrived before the time T, and do not wait for more
     #[arg(short = 'U', long, value_name = "T", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
+    /// Only messages whose text matches the regular expression RE
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// Ignore upper and lower case in RE
+    #[arg(short, long, requires = "grep")]
+    pub(crate) ignore_case: bool,
+    /// Only messages that contain these bytes, given as hex digits
+    #[arg(long, value_name = "HEX", value_parser = bytes)]
+    pub(crate) grep_hex: Option<Raw>,
+    #[command(flatten)]
+    pub(crate) conditions: WhereArgs,
     /// How much time the plot shows, for example 30s or 10m; a number alone is seconds [default: since the time of -S, otherwise 1m]
     #[arg(long, value_name = "T", value_parser = span)]
     pub(crate) span: Option<Duration>,

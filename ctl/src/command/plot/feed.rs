@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use udpchat_api::call::{DirectionFilter, InboxParams, Order, SubscribeParams};
+use udpchat_api::call::{InboxParams, Order, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, Message, Timestamp};
 
+use crate::command::condition::Selection;
+use crate::command::filter::Filter;
 use crate::command::unknown_numbers::{UnknownNumbers, hex_digits};
 use crate::command::wanted_number::{Content, WantedNumber, select};
 use crate::connect;
@@ -35,7 +37,9 @@ pub(super) struct Sample {
 /// Which messages are read, and how far.
 pub(super) struct Feed {
     socket: Option<PathBuf>,
-    from: Vec<String>,
+    /// Which messages the daemon selects, and which this program selects of them.
+    filter: Filter,
+    selection: Selection,
     /// The wanted numbers; without any, all that texts have.
     fields: Vec<WantedNumber>,
     /// Whether some of them are at places, so that a message without one shows how long it is.
@@ -55,13 +59,24 @@ impl Feed {
     /// Creates a feed of what came between two times; without the first it begins now, without the second it has no end.
     pub(super) fn new(
         socket: Option<PathBuf>,
-        from: Vec<String>,
+        filter: Filter,
         fields: Vec<WantedNumber>,
         (since, until): (Option<Timestamp>, Option<Timestamp>),
     ) -> Self {
         let unknown = UnknownNumbers::new(fields.iter().cloned());
         let has_places = fields.iter().any(WantedNumber::is_at_place);
-        Self { socket, from, fields, has_places, unknown, has_only_hex: false, since, until, cursor: None }
+        Self {
+            socket,
+            selection: Selection::new(&filter.conditions),
+            filter,
+            fields,
+            has_places,
+            unknown,
+            has_only_hex: false,
+            since,
+            until,
+            cursor: None,
+        }
     }
 
     /// Returns the numbers that the user has named.
@@ -72,7 +87,8 @@ impl Feed {
     /// Returns a note on a number that no message has had so far, or on why there are none.
     pub(super) fn note(&self) -> Option<String> {
         let is_hex = self.fields.is_empty() && self.has_only_hex;
-        self.unknown.note().or_else(|| is_hex.then(|| hex_digits().to_owned()))
+        let of_messages = || self.unknown.note().or_else(|| self.selection.note());
+        of_messages().or_else(|| is_hex.then(|| hex_digits().to_owned()))
     }
 
     /// Returns whether nothing comes after the history.
@@ -103,11 +119,9 @@ impl Feed {
         let page = InboxParams {
             after: self.cursor,
             limit: Some(PAGE_ENTRIES),
-            from: self.from.clone(),
-            direction: Some(DirectionFilter::In),
             since: Some(since.to_string()),
             until: self.until.map(|until| until.to_string()),
-            ..InboxParams::default()
+            ..self.filter.page()
         };
         let answer = client.call(&page).await?;
         self.cursor = Some(answer.next);
@@ -121,8 +135,10 @@ impl Feed {
     pub(super) async fn follow(&self, client: &mut Client) -> Result<()> {
         let subscription = SubscribeParams {
             after: self.cursor,
-            from: self.from.clone(),
-            direction: Some(DirectionFilter::In),
+            from: self.filter.from.clone(),
+            direction: self.filter.direction,
+            grep: self.filter.grep.clone(),
+            contains: self.filter.contains.clone(),
             ..SubscribeParams::default()
         };
         Ok(client.call(&subscription).await.map(drop)?)
@@ -146,6 +162,9 @@ impl Feed {
 
     /// Returns the numbers of a message; none if the plot shows nothing of them.
     fn sample(&mut self, entry: Entry) -> Option<Sample> {
+        if !self.selection.select(&entry) {
+            return None;
+        }
         let Entry::Message(message) = entry else { return None };
         let content = Content::of(&message);
         if !self.unknown.is_empty() {

@@ -41,8 +41,10 @@ pub(super) fn head(scene: &Scene<'_>, theme: &Theme, screen: Rect) -> Vec<Line<'
             return lines;
         }
     }
-    // What is wrong and the span stay.
-    let behind = lines.len().saturating_sub(notes.len().min(most - 1));
+    // What is wrong and the span stay, of a long note its beginning.
+    let kept = notes.len().min(most - 1);
+    lines.truncate(lines.len() - (notes.len() - kept));
+    let behind = lines.len() - kept;
     lines.drain(most - (lines.len() - behind)..behind);
     lines
 }
@@ -90,11 +92,13 @@ fn notes(scene: &Scene<'_>, width: usize) -> Vec<String> {
         Some(problem) => problem,
         None if scene.motion == Motion::Held => tr!("held; space continues"),
         None if scene.curves.has_more(scene.from) => match scene.curves.has_fields() {
+            // Those of one peer are too many.
+            true if scene.curves.has_many_fields() => tr!("only six curves fit; name fewer FIELDs"),
             true => tr!("only six curves fit; select the peers with --from"),
             false => tr!("only six curves fit; name the FIELDs to draw"),
         },
-        None if scene.motion == Motion::Past => tr!("+ - span  1-6 hide  q quit"),
-        None => tr!("space holds  + - span  1-6 hide  q quit"),
+        None if scene.motion == Motion::Past => tr!("+ - zoom  1-6 hide  q quit"),
+        None => tr!("space holds  + - zoom  1-6 hide  q quit"),
     };
     let note = wrap::display_line(note);
     let lines = wrap::wrap(&note, width.saturating_sub(1).max(1));

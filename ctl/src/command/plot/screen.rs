@@ -218,6 +218,7 @@ async fn tick(updates: mpsc::Sender<Update>) {
 
 #[cfg(test)]
 mod tests {
+    use crate::command::filter::Filter;
     use std::io::{BufRead, BufReader, Write};
     use std::os::unix::net::UnixListener;
 
@@ -247,7 +248,7 @@ mod tests {
         let daemon = std::thread::spawn(move || answer(&listener));
         let client = Client::connect(&socket).await.unwrap();
         let period = (Some(Timestamp::UNIX_EPOCH), Some(Timestamp::now()));
-        let (open, mut updates) = start(Feed::new(None, Vec::new(), Vec::new(), period), client);
+        let (open, mut updates) = start(Feed::new(None, Filter::default(), Vec::new(), period), client);
         drop(open);
         // The channel ends with the only task, which reads.
         while let Some(update) = updates.recv().await {

@@ -203,6 +203,11 @@ impl Curves {
         !self.fields.is_empty()
     }
 
+    /// Returns whether the numbers that the user has named are too many even for one peer.
+    pub(super) fn has_many_fields(&self) -> bool {
+        self.fields.len() > MAX_CURVES
+    }
+
     /// Returns whether all curves are of one peer.
     pub(super) fn is_of_one_peer(&self) -> bool {
         self.list.windows(2).all(|pair| pair[0].peer == pair[1].peer)

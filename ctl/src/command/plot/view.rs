@@ -63,6 +63,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
                 Cow::Owned(tr!("no such number yet; the longest message has {bytes}", bytes))
             }
             (true, _) => Cow::Borrowed(tr!("no numbers yet")),
+            (false, _) if visible().next().is_none() => Cow::Borrowed(tr!("hidden; 1 to 6 show the curves")),
             (false, _) => Cow::Borrowed(tr!("nothing in this span")),
         };
         write_in(buffer, plot, &text);
@@ -225,7 +226,7 @@ mod tests {
         let screen = drawn(&curves(&["sensor7"], |second| second as f64), Marks::Ascii, (60, 14));
         let expected = [
             " sensor7  1m  1:temp 60 [0 60]  2:hum\\u{1b} 40 [40 40]",
-            " space holds  + - span  1-6 hide  q quit",
+            " space holds  + - zoom  1-6 hide  q quit",
             "       60+                                               ***",
         ];
         assert_eq!(screen[..3], expected, "{screen:#?}");
@@ -361,7 +362,7 @@ mod tests {
             " sensor7  1m  1:temp 20.5",
             " 2:a_field_with_a_name_tha… 1234.5",
             " 3:a_second_long_name_of_a… 7  4:hum 40",
-            " space holds  + - span  1-6 hide  q quit",
+            " space holds  + - zoom  1-6 hide  q quit",
         ];
         assert_eq!(screen[..4], expected, "{screen:#?}");
         assert!(screen[8].starts_with("         +"), "{screen:#?}");
@@ -369,6 +370,38 @@ mod tests {
         let screen = drawn_with(&curves, Marks::Ascii, (30, 10), Some("no daemon was found; trying again"));
         assert_eq!(screen[2..4], [" no daemon was found; trying", " again"], "{screen:#?}");
         assert!(screen[8].starts_with("         +"), "{screen:#?}");
+    }
+
+    #[test]
+    fn a_note_names_what_is_left_out() {
+        let curves = |fields: usize| {
+            let names = (0..fields).map(|number| format!("f{number}"));
+            let mut curves = Curves::new(names.clone().collect());
+            for peer in ["a", "b"].into_iter().take(if fields > 6 { 1 } else { 2 }) {
+                let numbers = names.clone().map(|name| (name, 1.0)).collect();
+                curves.add(&Sample { peer: peer.to_owned(), numbers, ..Sample::default() }, 0);
+            }
+            drawn(&curves, Marks::Ascii, (120, 24)).join("\n")
+        };
+        let (of_one, of_two) = (curves(8), curves(4));
+        assert!(of_one.contains("name fewer FIELDs") && !of_one.contains("--from"), "{of_one}");
+        assert!(of_two.contains("select the peers with --from"), "{of_two}");
+    }
+
+    #[test]
+    fn hidden_curves_are_no_empty_span() {
+        let mut curves = curves(&["sensor7"], |second| second as f64);
+        curves.list.iter_mut().for_each(|curve| curve.is_hidden = true);
+        let screen = drawn(&curves, Marks::Ascii, (80, 24)).join("\n");
+        assert!(screen.contains("hidden; 1 to 6 show the curves"), "{screen}");
+        assert!(!screen.contains("nothing in this span"), "{screen}");
+    }
+
+    #[test]
+    fn the_beginning_of_a_long_note_stays() {
+        let curves = curves(&["sensor7"], |second| second as f64);
+        let screen = drawn(&curves, Marks::Ascii, (30, 8));
+        assert!(screen.iter().any(|line| line.contains("space holds")), "{screen:#?}");
     }
 
     #[test]

@@ -67,17 +67,29 @@ impl FormArgs {
         note_escapes(output, message);
     }
 
-    /// Prints a note on bytes that are sent as text, with a checksum that follows bytes, to peers that use these encodings.
-    pub(in crate::command) fn note_digits<'a>(
+    /// Returns a note on a text that looks like bytes, with a checksum that follows bytes: peers with other encodings than `hex` get
+    /// the text. The fields of the text are filled; of the peers, it takes the names and the encodings.
+    pub(in crate::command) fn digits_note<'a>(
         &self,
-        output: &mut Output,
+        text: &str,
         message: &MessageArgs,
-        mut encodings: impl Iterator<Item = Option<&'a str>>,
-    ) {
-        let is_binary = self.append.is_some_and(Append::is_binary);
-        let mut is_text = || !message.hex && encodings.any(|encoding| !is_hex(message, encoding));
-        if is_binary && are_byte_pairs(&message.text.join(" ")) && is_text() {
-            output.note(tr!("the text itself is sent, with its checksum; --hex sends the bytes"));
+        peers: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Option<String> {
+        if !self.append.is_some_and(Append::is_binary) || !are_byte_pairs(text) {
+            return None;
+        }
+        let (of_bytes, of_text): (Vec<_>, Vec<_>) =
+            peers.partition(|(_, encoding)| is_hex(message, *encoding));
+        let names: Vec<_> = of_text.into_iter().map(|(name, _)| name).collect();
+        match (&names[..], of_bytes.is_empty()) {
+            ([], _) => None,
+            (_, true) => {
+                Some(tr!("the text itself is sent, with its checksum; --hex sends the bytes").to_owned())
+            }
+            (names, false) => Some(tr!(
+                "the text itself is sent, with its checksum, to {peers}; --hex sends the bytes",
+                peers = shortened(names)
+            )),
         }
     }
 
@@ -157,7 +169,11 @@ impl FormArgs {
             let answer = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?;
             encoding = answer.targets.into_iter().next().map(|target| target.encoding);
         }
-        self.note_digits(output, message, std::iter::once(encoding.as_deref()));
+        if let Payload::Text(text) = &payload
+            && let Some(note) = self.digits_note(text, message, std::iter::once((to, encoding.as_deref())))
+        {
+            output.note(&note);
+        }
         self.finished(payload, message, encoding.as_deref())
     }
 }
@@ -181,8 +197,6 @@ pub(super) fn check_text<'a>(
     message: &MessageArgs,
     peers: impl Iterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<()> {
-    /// How many peers are named.
-    const NAMED: usize = 5;
     let mut known = BTreeMap::new();
     let (mut first, mut unable) = (None, Vec::new());
     for (peer, encoding) in peers.filter(|(_, encoding)| encoding.is_some() && !is_hex(message, *encoding)) {
@@ -195,8 +209,7 @@ pub(super) fn check_text<'a>(
         }
     }
     let Some((reason, hint)) = first else { return Ok(()) };
-    let named = unable[..unable.len().min(NAMED)].join(tr!(", "));
-    let peers = if unable.len() > NAMED { format!("{named}…") } else { named };
+    let peers = shortened(&unable);
     let text = match unable.len() {
         1 => tr!("{reason}, which {peer} uses; nothing was sent", reason, peer = peers),
         number => {
@@ -207,20 +220,33 @@ pub(super) fn check_text<'a>(
     Err(CtlError::not_sent("not_encodable", text).hint(hint.unwrap_or_default()))
 }
 
+/// Lists the names of peers, of many only the first ones.
+fn shortened(peers: &[&str]) -> String {
+    /// How many peers are named.
+    const NAMED: usize = 5;
+    let named = peers[..peers.len().min(NAMED)].join(tr!(", "));
+    if peers.len() > NAMED { format!("{named}…") } else { named }
+}
+
 /// Returns whether the text of a message is its bytes as hexadecimal digits.
 fn is_hex(message: &MessageArgs, encoding: Option<&str>) -> bool {
     let encoding = message.encoding.as_deref().or(encoding);
     encoding.and_then(|encoding| encoding.parse().ok()).is_some_and(Encoding::is_hex)
 }
 
-/// Returns whether a text is two or more bytes, each of them two hex digits.
+/// Returns whether a text is two or more bytes, of which the first is two hex digits and stands alone; the others may be in groups.
 fn are_byte_pairs(text: &str) -> bool {
     let mut pairs = text.split([' ', ',', ':', '-']).filter(|pair| !pair.is_empty()).peekable();
-    let is_pair = |pair: &str| {
-        let digits = pair.strip_prefix("0x").or_else(|| pair.strip_prefix("0X")).unwrap_or(pair);
-        digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    let is_hex = |pair: &str| {
+        let digits = without_prefix(pair);
+        digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
     };
-    text.len() > 2 && pairs.peek().is_some() && pairs.all(is_pair)
+    text.len() > 2 && pairs.peek().is_some_and(|first| without_prefix(first).len() == 2) && pairs.all(is_hex)
+}
+
+/// Returns hex digits without `0x`.
+fn without_prefix(digits: &str) -> &str {
+    digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits)
 }
 
 /// Encodes a text as the daemon does, so that a checksum can follow it.
@@ -335,6 +361,9 @@ mod tests {
             ("01, 03", true),
             ("0x01 0x03", true),
             ("0x1 0x3", false),
+            ("01 0003", true),
+            ("0001 03", false),
+            ("01 003", false),
             ("01", false),
             ("T?", false),
             ("01 3", false),

@@ -127,14 +127,11 @@ impl Job {
             for destination in &self.destinations {
                 self.form.check_encoding(&self.message, destination.encoding.as_deref())?;
             }
-            let encodings = self.destinations.iter().map(|destination| destination.encoding.as_deref());
-            self.form.note_digits(output, &self.message, encodings);
         }
         if let Messages::Same(Draft::Payload(Payload::Text(text)), _) = &messages
             && self.destinations.len() > 1
         {
-            let peers = self.destinations.iter().map(|it| (it.shown.as_str(), it.encoding.as_deref()));
-            check_text(text, &self.message, peers)?;
+            check_text(text, &self.message, self.peers())?;
         }
         let is_alone = self.destinations.len() == 1 && !self.is_lines && many.every.is_none();
         if let Some(every) = many.every.filter(|_| output.is_watched()) {
@@ -154,6 +151,7 @@ impl Job {
             empty: 0,
             first_sent: BTreeMap::new(),
             held_note: false,
+            has_digits_note: false,
             sent: SentIds::default(),
         };
         let mut pipeline = Pipeline::new(client, answers);
@@ -194,6 +192,11 @@ impl Job {
         }
         if is_alone { outcome.conclude_only() } else { outcome.conclude(Unit::Message) }?;
         bounced.map_or(Ok(()), |bounced| Err(CtlError::not_sent("bounced", bounced)))
+    }
+
+    /// Returns the names and the encodings of the destinations.
+    fn peers(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.destinations.iter().map(|it| (it.shown.as_str(), it.encoding.as_deref()))
     }
 
     /// Returns whether a message without content is sent.
@@ -309,6 +312,9 @@ impl Job {
             }
             Err(error) => return Err(error),
         };
+        if let Payload::Text(text) = &payload {
+            pipeline.answers.note_digits(&self.form, text, self.peers());
+        }
         let mut is_counted = !self.is_lines;
         for destination in &self.destinations {
             let is_text = matches!(payload, Payload::Text(_));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use udpchat_api::Client;
 use udpchat_api::call::{Peer, SendParams, Target, TargetsParams};
+use udpchat_config::PeerAddress;
 use udpchat_locale::tr;
 
 use super::known_peers::KnownPeers;
@@ -20,14 +21,36 @@ pub(super) async fn params(
     target: &Target,
 ) -> Result<SendParams> {
     let answer = known.get(client).await;
+    let is_name =
+        answer.is_some_and(|answer| answer.peers.iter().any(|peer| peer.name.as_ref() == Some(&target.to)));
+    if !is_name && has_port(&target.to, "") {
+        let text = tr!("{to} names a port, and --last-port is another one", to = target.to);
+        return Err(CtlError::usage(text)
+            .hint(tr!("write the destination without the port, or leave --last-port out")));
+    }
     let last = answer.and_then(|answer| last_heard(&answer.peers, &target.to, target.peer));
     match last.and_then(|peer| peer.last_id) {
         Some(id) => Ok(SendParams { reply_to: Some(id), ..SendParams::default() }),
         None => {
             let text = tr!("no message from {peer} is known, so it has no last port", peer = target.to);
             Err(CtlError::not_sent("not_heard", text)
-                .hint(tr!("without --last-port the message goes to {address}", address = target.peer)))
+                .hint(tr!("without --last-port the message goes to {address}", address = written(target))))
         }
+    }
+}
+
+/// Returns whether a destination was written with its port; `name` is that of the peer.
+pub(super) fn has_port(to: &str, name: &str) -> bool {
+    to != name && to.parse::<PeerAddress>().map_or(to.contains(':'), |address| address.port().is_some())
+}
+
+/// Returns the address of a destination, with its interface as it was written.
+fn written(target: &Target) -> String {
+    match (target.peer, target.to.split_once('%')) {
+        (SocketAddr::V6(peer), Some((_, interface))) if !interface.contains(']') => {
+            format!("[{}%{interface}]:{}", peer.ip(), peer.port())
+        }
+        _ => target.peer.to_string(),
     }
 }
 
@@ -68,6 +91,39 @@ pub(super) fn last_heard<'a>(peers: &'a [Peer], to: &str, address: SocketAddr) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_written_port_is_meant() {
+        for (to, expected) in [
+            ("board", false),
+            ("10.0.0.7", false),
+            ("10.0.0.7:7788", true),
+            ("fe80::1%2", false),
+            ("[fe80::1%2]:7788", true),
+            ("board.lan", false),
+            ("board.lan:7788", true),
+        ] {
+            assert_eq!(has_port(to, "board"), expected, "{to}");
+        }
+        assert!(!has_port("a:b", "a:b"), "a name may contain a colon");
+    }
+
+    #[test]
+    fn an_address_has_its_interface_as_it_was_written() {
+        for (to, peer, expected) in [
+            ("fe80::1%eth0", "[fe80::1%28]:7788", "[fe80::1%eth0]:7788"),
+            ("plc", "[fe80::1%28]:7788", "[fe80::1%28]:7788"),
+            ("10.0.0.6", "10.0.0.6:7788", "10.0.0.6:7788"),
+        ] {
+            let target = Target {
+                to: to.to_owned(),
+                peer: peer.parse().unwrap(),
+                encoding: "utf-8".to_owned(),
+                list: None,
+            };
+            assert_eq!(written(&target), expected);
+        }
+    }
 
     #[test]
     fn the_last_message_of_the_host_counts_unless_another_peer_sent_it() {

@@ -9,7 +9,7 @@ use udpchat_config::{DEFAULT_PORT, PeerAddress};
 use udpchat_locale::tr;
 
 use super::known_peers::KnownPeers;
-use super::last_port::last_heard;
+use super::last_port::{has_port, last_heard};
 
 /// Where the last message of a host came from: not the port that a message to it went to.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(in crate::command) enum OtherPort {
     OfHost { to: String, heard: SocketAddr },
     /// A destination with a port, whose host has sent something from another port since its last message.
     Since { to: String, heard: SocketAddr, id: u64 },
+    /// The same of a message to the last port that was known.
+    Moved { heard: SocketAddr, id: u64 },
 }
 
 impl OtherPort {
@@ -84,6 +86,14 @@ impl OtherPort {
             .then(|| Self::OfHost { to: to.to_owned(), heard: last })
     }
 
+    /// Returns it for a message that went to the last port at its time.
+    pub(in crate::command) fn of_last_port(self) -> Self {
+        match self {
+            Self::Since { heard, id, .. } => Self::Moved { heard, id },
+            other => other,
+        }
+    }
+
     /// Returns whether the destination is no peer of the configuration.
     pub(in crate::command) fn is_of_host(&self) -> bool {
         matches!(self, Self::OfHost { .. })
@@ -94,19 +104,19 @@ impl OtherPort {
         match self {
             Self::OfPeer { name, heard } => tr!(
                 "`{name}` has no port in the configuration, so the message went to port {port}; the last message of `{name}` came \
-                 from {heard}: `udpchatctl {command} {name} TEXT --last-port` sends there",
+                 from {heard}: `udpchatctl {way}` sends there",
                 name,
                 port = DEFAULT_PORT,
                 heard,
-                command
+                way = way(command, name, heard)
             ),
             Self::OfHost { to, heard } => tr!(
                 "{to} has no port, so the message went to port {port}; that host was last heard from {heard}: \
-                 `udpchatctl {command} {heard}` sends there",
+                 `udpchatctl {way}` sends there",
                 to,
                 port = DEFAULT_PORT,
                 heard,
-                command
+                way = way(command, to, &heard.to_string())
             ),
             Self::Since { to, heard, id } => tr!(
                 "the last message from that host, #{id}, came from port {port}: `udpchatctl {command} {to} TEXT --last-port` sends \
@@ -116,13 +126,22 @@ impl OtherPort {
                 command,
                 to
             ),
+            Self::Moved { heard, id } => tr!(
+                "its port has changed since: #{id}, the last message from that host, came from port {port}; the same command again \
+                 sends there",
+                id,
+                port = heard.port()
+            ),
         }
     }
 }
 
-/// Returns whether a destination was written with its port; `name` is that of the peer.
-fn has_port(to: &str, name: &str) -> bool {
-    to != name && to.parse::<PeerAddress>().map_or(to.contains(':'), |address| address.port().is_some())
+/// Returns the command that sends to the last port of a destination: its port may be another one after the next start.
+fn way(command: &str, to: &str, heard: &str) -> String {
+    match command {
+        "send" | "ask" => format!("{command} {to} TEXT --last-port"),
+        _ => format!("{command} {heard}"),
+    }
 }
 
 #[cfg(test)]
@@ -130,18 +149,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_written_port_is_meant() {
-        for (to, expected) in [
-            ("board", false),
-            ("10.0.0.7", false),
-            ("10.0.0.7:7788", true),
-            ("fe80::1%2", false),
-            ("[fe80::1%2]:7788", true),
-            ("board.lan", false),
-            ("board.lan:7788", true),
-        ] {
-            assert_eq!(has_port(to, "board"), expected, "{to}");
-        }
-        assert!(!has_port("a:b", "a:b"), "a name may contain a colon");
+    fn a_port_that_changed_after_last_port_was_looked_up_is_not_proposed_as_last_port() {
+        let since = OtherPort::Since { to: "board".to_owned(), heard: "127.0.0.1:9".parse().unwrap(), id: 7 };
+        assert!(since.describe("ask").contains("TEXT --last-port"));
+        let moved = since.of_last_port().describe("ask");
+        assert!(
+            moved.contains("#7") && moved.contains("port 9") && !moved.contains("--last-port"),
+            "{moved}"
+        );
     }
 }

@@ -6,6 +6,7 @@ use udpchat_api::call::Sent;
 use udpchat_api::{ClientError, Entry};
 
 use super::args::MessageArgs;
+use super::form::FormArgs;
 use super::notes::{FirstSent, note_held_encoding};
 use super::sender::{fails_every_line, note_large, print_receipt, refusal};
 use crate::command::deliveries::SentIds;
@@ -44,6 +45,8 @@ pub(super) struct Sending<'a> {
     pub(super) first_sent: BTreeMap<String, FirstSent>,
     /// Whether the note on the encoding of held messages was printed.
     pub(super) held_note: bool,
+    /// Whether the note on a text that looks like bytes was printed.
+    pub(super) has_digits_note: bool,
     /// The messages that were sent.
     pub(super) sent: SentIds,
 }
@@ -72,6 +75,22 @@ impl Sending<'_> {
         let is_known = self.first_sent.contains_key(&shown);
         if let Some(Entry::Message(message)) = first.filter(|_| !is_known) {
             self.first_sent.insert(shown, FirstSent::of(message));
+        }
+    }
+
+    /// Prints a note on a text that looks like bytes, once.
+    pub(super) fn note_digits<'a>(
+        &mut self,
+        form: &FormArgs,
+        text: &str,
+        peers: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+    ) {
+        if !self.has_digits_note
+            && let Some(note) = form.digits_note(text, self.message, peers)
+        {
+            self.has_digits_note = true;
+            self.progress.erase();
+            self.output.note(&note);
         }
     }
 

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use udpchat_api::Message;
 use udpchat_api::numbers::{BYTES, numbers};
 use udpchat_config::narrowed;
+use udpchat_locale::tr;
 
 use self::place::{Place, SIGNS};
 
@@ -109,15 +110,38 @@ fn split(text: &str) -> Option<(Option<&str>, &str)> {
     has_sign(place).then(|| (Some(name.trim()).filter(|name| !name.is_empty()), place))
 }
 
+/// Returns the name of a number; refuses what no text has as one, and is meant as a place.
+fn named(text: &str) -> Result<String, String> {
+    let narrow = narrowed(text);
+    let (name, behind) = narrow.split_once('=').map_or((None, &*narrow), |(name, rest)| (Some(name), rest));
+    let place = format!("@{}", behind.trim());
+    // The number of bytes alone is the name of a column.
+    if place.parse::<Place>().is_ok() {
+        let meant = name.map_or_else(|| place.clone(), |name| format!("{}={place}", name.trim()));
+        return Err(tr!("`{text}` is no place; did you mean `{meant}`?", text, meant));
+    }
+    if let Some((name, place)) = narrow.split_once(":@") {
+        return Err(tr!(
+            "`{text}` is no place; did you mean `{meant}`?",
+            text,
+            meant = format!("{name}=@{place}")
+        ));
+    }
+    match name {
+        Some(_) => Err(tr!("`{text}`: behind `=` stands a place, such as temp=@6:i16", text)),
+        None => Ok(text.to_owned()),
+    }
+}
+
 impl FromStr for WantedNumber {
     type Err = String;
 
     /// Parses a name, or a place with or without a name in front.
     ///
     /// # Errors
-    /// It begins like a place and is none; the error is a message for people.
+    /// It begins like a place and is none, or looks like a place that lacks a sign; the error is a message for people.
     fn from_str(text: &str) -> Result<Self, String> {
-        let Some((name, place)) = split(text) else { return Ok(Self::Named(text.trim().to_owned())) };
+        let Some((name, place)) = split(text) else { return named(text.trim()).map(Self::Named) };
         let text = narrowed(place).split_whitespace().collect();
         Ok(Self::At { place: place.parse()?, text, name: name.map(str::to_owned) })
     }
@@ -137,7 +161,6 @@ mod tests {
             ("temp", "temp", false),
             (" 温度 ", "温度", false),
             ("a@b", "a@b", false),
-            ("a=b", "a=b", false),
             ("@6:i16/10", "@6:i16/10", true),
             ("＠６：ｉ１６／１０", "@6:i16/10", true),
             ("temp=@6:i16", "temp", true),
@@ -155,6 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_meant_as_a_place_is_no_name() {
+        for (text, expected) in [
+            ("5:i16/10", "did you mean `@5:i16/10`?"),
+            ("t=5:i16", "did you mean `t=@5:i16`?"),
+            ("t:@5:i16/10", "did you mean `t=@5:i16/10`?"),
+            ("n=n", "behind `=` stands a place"),
+        ] {
+            let error = text.parse::<WantedNumber>().unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        for name in ["1", "a:b", "5:x", "GPGGA.2", "acc[0].x", "a b"] {
+            assert!(!wanted(name).is_at_place(), "{name}");
+        }
+    }
+
+    #[test]
     fn names_are_read_from_the_text_and_places_from_the_payload() {
         let content = Content::new("utf-8", "t=1 hum=2 t=3", &[7, 8]);
         let fields = ["t", "hum=@1:u8", "hum", "no", "@2:u8"].map(wanted);
@@ -167,8 +206,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_parsed_or_refused(text in r"([@＠=＝:：u80-9 ]|\PC){0,20}") {
-            let is_name = text.parse().is_ok_and(|wanted: WantedNumber| !wanted.is_at_place());
-            proptest::prop_assert_eq!(is_name, split(&text).is_none());
+            if let Ok(wanted) = text.parse::<WantedNumber>() {
+                proptest::prop_assert_eq!(wanted.is_at_place(), split(&text).is_some());
+            }
         }
     }
 }
