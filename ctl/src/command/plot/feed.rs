@@ -181,7 +181,16 @@ impl Feed {
         };
         let Message { id, at, peer, name, bytes, .. } = message;
         let is_shown = is_hex || !(numbers.is_empty() && others.is_empty()) || self.has_places;
-        is_shown.then(|| Sample { id, at, peer: peer.to_string(), name, numbers, others, bytes, is_hex })
+        is_shown.then(|| Sample {
+            id,
+            at,
+            peer: peer.to_string(),
+            name,
+            numbers,
+            others,
+            bytes,
+            is_hex: is_hex && !self.has_places,
+        })
     }
 
     fn names_of_others(&self, numbers: Vec<(String, f64)>) -> Vec<String> {
