@@ -239,7 +239,9 @@ fn are_byte_pairs(text: &str) -> bool {
     let mut pairs = text.split([' ', ',', ':', '-']).filter(|pair| !pair.is_empty()).peekable();
     let is_hex = |pair: &str| {
         let digits = without_prefix(pair);
-        digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        !digits.is_empty()
+            && digits.len().is_multiple_of(2)
+            && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
     };
     text.len() > 2 && pairs.peek().is_some_and(|first| without_prefix(first).len() == 2) && pairs.all(is_hex)
 }
