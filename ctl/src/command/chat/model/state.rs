@@ -532,7 +532,8 @@ impl Model {
         let Some(Entry::Message(message)) = sent.first() else { return };
         if message.bytes > COMMON_BUFFER_BYTES {
             self.notice = Some(tr!(
-                "sent in one datagram of {bytes} bytes: a program with a buffer of 1,024 bytes receives only its beginning; send                  shorter texts",
+                "sent in one datagram of {bytes} bytes: a program with a buffer of 1,024 bytes receives only its beginning; send \
+                 shorter texts",
                 bytes = grouped(message.bytes as u64)
             ));
         }
