@@ -63,7 +63,11 @@ fn a_forgotten_port_is_noticed() {
     daemon.receive_from(&board, ["hello"]);
     let from = board.name();
     let sent = daemon.ctl(&["send", "127.0.0.8", "hi"]);
-    assert!(sent.stderr.contains(&format!("last heard from {from}: `udpchatctl send {from}`")), "{sent:?}");
+    assert!(
+        sent.stderr
+            .contains(&format!("last heard from {from}: `udpchatctl send 127.0.0.8 TEXT --last-port`")),
+        "{sent:?}"
+    );
     assert_eq!(daemon.ctl(&["send", &from, "hi"]).stderr, "");
     let replayed = daemon.ctl(&["replay", "--to", "127.0.0.8", "--speed", "max"]);
     assert!(replayed.stderr.starts_with("note: replaying to 127.0.0.8:7788, of "), "{replayed:?}");
