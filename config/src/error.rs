@@ -102,7 +102,7 @@ impl ConfigError {
         Self::Unreadable {
             path,
             reason,
-            hint: Some("create it again; an empty file sets the defaults".to_owned()),
+            hint: Some("create it again, also empty; if it is to be gone, restart the daemon".to_owned()),
         }
     }
 

@@ -43,7 +43,9 @@ pub(crate) fn systemctl(socket: &Path) -> &'static str {
 
 /// Returns the first of these sockets whose file was removed, although a process listens at it. It cannot be reached any more.
 pub(crate) fn without_file(sockets: &[PathBuf]) -> Option<&Path> {
-    let table = fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
+    // Another user's socket may have a name that is not UTF-8.
+    let table = fs::read("/proc/self/net/unix").unwrap_or_default();
+    let table = String::from_utf8_lossy(&table);
     let is_it = |socket: &&PathBuf| {
         !socket.exists() && listening(&table).any(|(_, path)| Path::new(path) == **socket)
     };

@@ -128,7 +128,7 @@ impl Width {
             true => Self::without_order(width)?,
             false => return Self::without_order(form),
         };
-        let is_bytes = width.is_fixed() && width.least % 2 == 0 && width.least <= 16;
+        let is_bytes = width.is_fixed() && width.least.is_multiple_of(2) && (2..=16).contains(&width.least);
         match is_bytes {
             true => Ok(Self { is_reversed, ..width }),
             false => Err(tr!(

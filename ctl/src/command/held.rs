@@ -88,28 +88,35 @@ pub(crate) async fn run(context: Context<'_>, arguments: &HeldArgs) -> Result<()
     }
     context.output.use_pager();
     let held = all(&mut client, arguments.to.as_deref()).await?;
+    if held.is_empty() {
+        check_known(&mut client, arguments.to.as_deref()).await?;
+    }
     if context.output.is_json() {
         return held.iter().try_for_each(|message| context.output.json(message));
     }
     if held.is_empty() {
-        return say_none(&mut client, context.output, arguments.to.as_deref()).await;
+        return say_none(context.output, arguments.to.as_deref());
     }
     let table = table(&held, context.output.zone(), context.output.terminal_width());
     context.output.text(&table)
 }
 
-/// Says that no message is held.
-///
-/// # Errors
-/// Nobody has this name, so it may be misspelt. A peer that is no longer configured can still have messages.
-async fn say_none(client: &mut Client, output: &mut Output, to: Option<&str>) -> Result<()> {
-    let Some(to) = to else { return output.done(tr!("no message is held")) };
-    // A user without the role `read` cannot ask who the peers are.
+/// Refuses a destination that nobody has, so that it may be misspelt. A peer that is no longer configured can still have messages.
+async fn check_known(client: &mut Client, to: Option<&str>) -> Result<()> {
+    let Some(to) = to else { return Ok(()) };
     match senders::resolve(client, &mut vec![to.to_owned()]).await {
-        Err(unknown) if unknown.exit() == Exit::Usage => return Err(unknown),
-        Ok(()) | Err(_) => {}
+        Err(unknown) if unknown.exit() == Exit::Usage => Err(unknown),
+        // A user without the role `read` cannot ask who the peers are.
+        Ok(()) | Err(_) => Ok(()),
     }
-    output.done(&tr!("no message is held for {peer}", peer = to))
+}
+
+/// Says that no message is held.
+fn say_none(output: &mut Output, to: Option<&str>) -> Result<()> {
+    match to {
+        None => output.done(tr!("no message is held")),
+        Some(to) => output.done(&tr!("no message is held for {peer}", peer = to)),
+    }
 }
 
 /// Returns the numbers of the messages to cancel; none for all.
@@ -144,7 +151,7 @@ async fn cancel_all(client: &mut Client, output: &mut Output, to: Option<&str>) 
         return Ok(());
     }
     match cancelled {
-        0 => say_none(client, output, to).await,
+        0 => say_none(output, to),
         _ => output.done(&tr!("{messages} cancelled", messages = counted(cancelled, "message"))),
     }
 }

@@ -1,5 +1,6 @@
 //! How numbers, sizes, times and encodings are shown to people.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -127,6 +128,14 @@ fn in_units(span: &Span) -> String {
 fn quantity(number: i64, unit: &str) -> String {
     let space = if unit.is_ascii() { "" } else { " " };
     format!("{number}{space}{unit}")
+}
+
+/// Returns an address without its port; the interface belongs to it.
+pub(crate) fn host(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+        _ => address.ip().to_string(),
+    }
 }
 
 /// Shows a number of bytes in units of 1,024.

@@ -125,6 +125,7 @@ fn held_messages_are_cancelled_by_number() {
     daemon.ctl_with_input(&["send", "bob", "--lines", "--when-seen"], b"1\n2\n3\n4\n").ok();
     daemon.ctl(&["send", "ann", "x", "--when-seen"]).ok();
     assert_eq!(daemon.ctl(&["held", "--to", "ann"]).ok().lines().count(), 2);
+    daemon.ctl(&["--json", "held", "--to", "anm"]).fails(2, &["`anm` is not a configured peer"]);
     for cancel in [&[][..], &["--cancel", "all"]] {
         let misspelt = daemon.ctl(&[&["held", "--to", "anm"], cancel].concat());
         misspelt.fails(2, &["`anm` is not a configured peer", "did you mean `ann`?"]);

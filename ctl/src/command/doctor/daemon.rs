@@ -49,13 +49,18 @@ fn absent(tried: &[Tried], running: &[RunningDaemon], otherwise: (bool, &str)) -
         return not_running(&seen, otherwise);
     };
     match socket {
-        Some(socket) if tried.iter().any(|(path, _)| path == socket) => {
+        Some(socket) if tried.iter().any(|(path, _)| path == socket) && !socket.exists() => {
             let seen = tr!(
                 "{seen}; {process} is running, and listens there, but the file of its socket was removed",
                 seen,
                 process
             );
             Finding::problem(TOPIC, seen).hint(systemd::how_to_make_again(socket))
+        }
+        Some(socket) if tried.iter().any(|(path, _)| path == socket) => {
+            let seen = tr!("{seen}; {process} is running, listens there, and does not answer", seen, process);
+            Finding::problem(TOPIC, seen)
+                .hint(tr!("if this lasts, the daemon hangs: read its log, then restart it"))
         }
         Some(socket) => {
             let there = shown(socket);

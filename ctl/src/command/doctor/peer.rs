@@ -12,7 +12,7 @@ use super::facts::{Facts, Newest, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
 use super::listen::every_address;
 use super::silence::silence;
-use crate::output::{after_bounce, refused, reported, undelivered};
+use crate::output::{after_bounce, host, refused, reported, undelivered};
 
 const TOPIC: &str = "peer";
 
@@ -215,7 +215,7 @@ fn bounced(facts: &Facts, sent: &Message, bounce: &Bounce, heard: &Newest) -> Fi
         Newest::Message(last) if last.peer.port() != sent.peer.port() => tr!(
             "its last message came from port {port}: `udpchatctl send {to} TEXT --last-port` sends there",
             port = last.peer.port(),
-            to
+            to = sent.name.as_ref().map_or_else(|| host(sent.peer), |_| to.clone())
         ),
         _ => after_bounce(&bounce.reason, &to),
     })

@@ -40,21 +40,22 @@ const DENIED_WAIT: Duration = Duration::from_secs(300);
 struct Connection<'a> {
     message: &'a str,
     kind: &'static str,
-    /// The id after which entries follow.
-    after: u64,
+    /// The id after which entries follow, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<u64>,
 }
 
 /// Connects once a daemon answers.
 pub(super) async fn first_connection(context: &mut Context<'_>) -> Result<Client> {
-    let mut is_noted = false;
+    let (mut is_noted, mut denied) = (false, None);
     loop {
         let error = match context.connect().await {
-            Err(error) if may_pass(&error) => error,
+            Err(error) if may_pass(&error) || may_be_opened(&error, &mut denied, Instant::now()) => error,
             done => return done,
         };
         if let (false, CtlError::Failed(failure)) = (is_noted, &error) {
             let message = tr!("{reason}; waiting until a daemon answers", reason = failure.message);
-            let note = Connection { message: &message, kind: "no_daemon", after: 0 };
+            let note = Connection { message: &message, kind: "no_daemon", after: None };
             context.output.note_with(&message, &note);
             is_noted = true;
         }
@@ -90,7 +91,10 @@ pub(super) async fn run(
         if reconnected.is_none() {
             let message =
                 tr!("the connection to the daemon is lost; waiting, to continue after #{after}", after);
-            output.note_with(&message, &Connection { message: &message, kind: "connection_lost", after });
+            output.note_with(
+                &message,
+                &Connection { message: &message, kind: "connection_lost", after: Some(after) },
+            );
         }
         let (client, message) = connect_again(subscription, &mut after, output, &mut marking).await?;
         (subscription, reconnected) = (client, Some(message));
@@ -163,7 +167,10 @@ async fn print(
 ) -> Result<Infallible> {
     subscription.call(&plan.subscription(*after)).await?;
     if let Some(message) = reconnected.take() {
-        output.note_with(&message, &Connection { message: &message, kind: "connected_again", after: *after });
+        output.note_with(
+            &message,
+            &Connection { message: &message, kind: "connected_again", after: Some(*after) },
+        );
     }
     loop {
         let entry = wait(pin!(subscription.next_entry()), output, marking).await?;

@@ -21,8 +21,8 @@ name for the legend in front if you like: temp=@6:i16/10 is the number at byte 6
 of 16 bits, divided by 10. The types are u8 to u64, i8 to i64, f32 and f64; `le` behind it is for the least significant byte \
 first; *0.1 multiplies. Without a FIELD, the first six numbers with names that arrive are drawn. \
 Several peers have a curve each. What exists since the time of -S comes first, then what arrives. A curve has \
-a break where nothing came for more than five times as long as usual; three in four pauses are no longer than what is usual. \
-Messages in quick succession that look like one point count as one.
+a break where nothing came for more than five times the usual pause, which is the upper quartile of all pauses. A burst of \
+messages that look like one point counts as one message.
 
 Keys: space holds and continues, + and - zoom in and out, 1 to 6 hide and show a curve, q quits. On a terminal without \
 UTF-8 the curves are ASCII characters.

@@ -46,8 +46,9 @@ pub(super) struct Feed {
     has_places: bool,
     /// Which of them no message has had.
     unknown: UnknownNumbers,
-    /// Whether messages had no numbers because they are shown as hex digits.
-    has_only_hex: bool,
+    /// Whether there were messages that are shown as hex digits, and messages with numbers.
+    has_hex: bool,
+    has_numbers: bool,
     since: Option<Timestamp>,
     /// The time until which messages are read; none follows what arrives.
     until: Option<Timestamp>,
@@ -72,7 +73,8 @@ impl Feed {
             fields,
             has_places,
             unknown,
-            has_only_hex: false,
+            has_hex: false,
+            has_numbers: false,
             since,
             until,
             cursor: None,
@@ -86,7 +88,7 @@ impl Feed {
 
     /// Returns a note on a number that no message has had so far, or on why there are none.
     pub(super) fn note(&self) -> Option<String> {
-        let is_hex = self.fields.is_empty() && self.has_only_hex;
+        let is_hex = self.fields.is_empty() && self.has_hex && !self.has_numbers;
         let of_messages = || self.unknown.note().or_else(|| self.selection.note());
         of_messages().or_else(|| is_hex.then(|| hex_digits().to_owned()))
     }
@@ -171,7 +173,8 @@ impl Feed {
             self.unknown.see(&content);
         }
         let is_hex = content.is_hex;
-        self.has_only_hex = (self.has_only_hex || is_hex) && content.numbers.is_empty();
+        self.has_hex |= is_hex;
+        self.has_numbers |= !content.numbers.is_empty();
         let selected = select(&self.fields, &content);
         let selected: Vec<_> =
             selected.map(|(field, value)| (self.fields[field].heading().to_owned(), value)).collect();

@@ -6,7 +6,6 @@ use udpchat_config::check_port_sign;
 use udpchat_locale::tr;
 
 use super::hold::HoldArgs;
-use super::known_peers::KnownPeers;
 use super::last_port;
 use super::payload::Payload;
 use crate::error::{CtlError, Exit, Result};
@@ -73,13 +72,13 @@ pub(super) async fn all(
 
 /// Returns destinations at the ports that their last messages came from.
 async fn at_last_ports(client: &mut Client, targets: &[Target]) -> Result<Vec<Destination>> {
-    let (mut known, mut destinations) = (KnownPeers::default(), Vec::with_capacity(targets.len()));
-    for target in targets {
-        let params = last_port::params(client, &mut known, target).await?;
-        let (shown, encoding) = (target.to.clone(), Some(target.encoding.clone()));
-        destinations.push(Destination { params, shown, encoding });
-    }
-    Ok(destinations)
+    let params = last_port::params(client, targets).await?;
+    let destination = |(target, params): (&Target, SendParams)| Destination {
+        params,
+        shown: target.to.clone(),
+        encoding: Some(target.encoding.clone()),
+    };
+    Ok(targets.iter().zip(params).map(destination).collect())
 }
 
 /// Returns the message of an entry, and where it goes.

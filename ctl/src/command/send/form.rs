@@ -17,7 +17,7 @@ use super::line_end::{LineEnd, without_line_end};
 use super::notes::{note_escapes, note_unfilled};
 use super::{MessageArgs, Payload};
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, grouped};
+use crate::output::Output;
 
 /// How the message is finished.
 #[derive(Clone, Debug, Default, Args)]
@@ -210,12 +210,9 @@ pub(super) fn check_text<'a>(
     }
     let Some((reason, hint)) = first else { return Ok(()) };
     let peers = shortened(&unable);
-    let text = match unable.len() {
-        1 => tr!("{reason}, which {peer} uses; nothing was sent", reason, peer = peers),
-        number => {
-            let number = grouped(number as u64);
-            tr!("{reason}, which {number} peers use ({peers}); nothing was sent", reason, number, peers)
-        }
+    let text = match message.encoding {
+        Some(_) => tr!("{reason}; nothing was sent", reason),
+        None => tr!("{reason}, for {peers}; nothing was sent", reason, peers),
     };
     Err(CtlError::not_sent("not_encodable", text).hint(hint.unwrap_or_default()))
 }

@@ -4,32 +4,32 @@
 use std::net::SocketAddr;
 
 use udpchat_api::Client;
-use udpchat_api::call::{Peer, SendParams, Target, TargetsParams};
+use udpchat_api::call::{Peer, PeersParams, SendParams, Target, TargetsParams};
 use udpchat_config::PeerAddress;
 use udpchat_locale::tr;
 
 use super::known_peers::KnownPeers;
 use crate::error::{CtlError, Result};
+use crate::output::host;
 
-/// Returns the parameters that send to the last port of a destination, as an answer to its last message.
+/// Returns the parameters that send to the last port of each destination, as an answer to its last message.
 ///
 /// # Errors
-/// Nothing was heard from there.
-pub(super) async fn params(
-    client: &mut Client,
-    known: &mut KnownPeers,
-    target: &Target,
-) -> Result<SendParams> {
-    let answer = known.get(client).await;
-    let is_name =
-        answer.is_some_and(|answer| answer.peers.iter().any(|peer| peer.name.as_ref() == Some(&target.to)));
+/// Nothing was heard from one of them, or the user may not ask for peers.
+pub(super) async fn params(client: &mut Client, targets: &[Target]) -> Result<Vec<SendParams>> {
+    // Also what came long ago.
+    let peers = client.call(&PeersParams { window: None }).await?.peers;
+    targets.iter().map(|target| params_of(&peers, target)).collect()
+}
+
+fn params_of(peers: &[Peer], target: &Target) -> Result<SendParams> {
+    let is_name = peers.iter().any(|peer| peer.name.as_ref() == Some(&target.to));
     if !is_name && has_port(&target.to, "") {
-        let text = tr!("{to} names a port, and --last-port is another one", to = target.to);
+        let text = tr!("{to} has a port already, which --last-port would replace", to = target.to);
         return Err(CtlError::usage(text)
             .hint(tr!("write the destination without the port, or leave --last-port out")));
     }
-    let last = answer.and_then(|answer| last_heard(&answer.peers, &target.to, target.peer));
-    match last.and_then(|peer| peer.last_id) {
+    match last_heard(peers, &target.to, target.peer).and_then(|peer| peer.last_id) {
         Some(id) => Ok(SendParams { reply_to: Some(id), ..SendParams::default() }),
         None => {
             let text = tr!("no message from {peer} is known, so it has no last port", peer = target.to);
@@ -58,7 +58,7 @@ fn written(target: &Target) -> String {
 pub(in crate::command) async fn params_to(client: &mut Client, to: &str) -> Result<SendParams> {
     let targets = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?.targets;
     match &targets[..] {
-        [target] => params(client, &mut KnownPeers::default(), target).await,
+        [_] => Ok(params(client, &targets).await?.remove(0)),
         _ => Err(CtlError::usage(tr!("`{name}` is a list of peers", name = to))),
     }
 }
@@ -79,7 +79,7 @@ pub(super) fn last_heard<'a>(peers: &'a [Peer], to: &str, address: SocketAddr) -
     let is_named = peers.iter().any(|peer| peer.name.as_deref() == Some(to));
     let is_of_host = |peer: &Peer| {
         let from = peer.last_from.as_deref().and_then(|from| from.parse::<SocketAddr>().ok());
-        from.is_some_and(|from| from.ip() == address.ip())
+        from.is_some_and(|from| host(from) == host(address))
     };
     let is_its = |peer: &&Peer| match &peer.name {
         Some(name) if is_named => name == to,

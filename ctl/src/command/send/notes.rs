@@ -24,14 +24,14 @@ pub(super) struct FirstSent {
     message: Message,
     /// Whether its text went out in the default encoding, and that of its peer is unknown.
     is_in_default: bool,
-    /// Whether its bytes are UTF-8 with characters outside ASCII.
+    /// Whether it was sent as bytes, which are UTF-8 with characters outside ASCII.
     is_utf_8: bool,
 }
 
 impl FirstSent {
-    pub(super) fn of(message: &Message) -> Self {
+    pub(super) fn of(message: &Message, is_text: bool) -> Self {
         let is_in_default = is_in_default(message);
-        let is_utf_8 = is_utf_8(message);
+        let is_utf_8 = !is_text && is_utf_8(message);
         let message = Message { raw: Raw::default(), text: String::new(), ..message.clone() };
         Self { message, is_in_default, is_utf_8 }
     }

@@ -10,6 +10,7 @@ use udpchat_locale::tr;
 
 use super::known_peers::KnownPeers;
 use super::last_port::{has_port, last_heard};
+use crate::output::host;
 
 /// Where the last message of a host came from: not the port that a message to it went to.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl OtherPort {
         let last = last_heard(peers, sent.name.as_deref().unwrap_or(to), sent.peer)?;
         let heard: SocketAddr = last.last_from.as_ref()?.parse().ok()?;
         (is_known && heard.port() != sent.peer.port()).then_some(Self::Since {
-            to: to.to_owned(),
+            to: sent.name.clone().unwrap_or_else(|| host(sent.peer)),
             heard,
             id: last.last_id?,
         })

@@ -162,18 +162,16 @@ impl<'a> Sender<'a> {
         if let Some(to) = &self.target.to
             && self.output.has_notes()
             && !std::mem::replace(&mut self.is_port_known, true)
-            && let Some(other) =
+        {
+            if let Some(other) =
                 OtherPort::of(&mut self.client, &mut self.known, to, (sent.name.as_deref(), sent.peer)).await
-        {
-            self.output.note(&other.describe("send"));
-        }
-        if let Some(to) = &self.target.to {
+            {
+                self.output.note(&other.describe("send"));
+            }
             note_own_host(self.output, to, sent);
-        }
-        if let Some(to) = &self.target.to
-            && is_file_in_utf_8(self.message, sent)
-        {
-            note_file(&mut self.client, &mut self.known, self.output, to, sent).await;
+            if !is_text && is_file_in_utf_8(self.message, sent) {
+                note_file(&mut self.client, &mut self.known, self.output, to, sent).await;
+            }
         }
         if is_text && !self.has_encoding_note {
             self.has_encoding_note = note_encoding(self.output, sent);

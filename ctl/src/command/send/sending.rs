@@ -61,7 +61,7 @@ impl Sending<'_> {
     }
 
     /// Keeps the first message to each destination for the notes at the end; prints that on a held message.
-    fn remember(&mut self, shown: String, sent: &Sent, is_ascii: bool) {
+    fn remember(&mut self, shown: String, sent: &Sent, (is_text, is_ascii): (bool, bool)) {
         let first = match sent {
             Sent::One(entry) => Some(&**entry),
             Sent::Parts(entries) => entries.first(),
@@ -74,7 +74,7 @@ impl Sending<'_> {
         };
         let is_known = self.first_sent.contains_key(&shown);
         if let Some(Entry::Message(message)) = first.filter(|_| !is_known) {
-            self.first_sent.insert(shown, FirstSent::of(message));
+            self.first_sent.insert(shown, FirstSent::of(message, is_text));
         }
     }
 
@@ -134,7 +134,7 @@ impl Answers for Sending<'_> {
             note_large(self.output, &sent);
         }
         if self.output.has_notes() {
-            self.remember(shown, &sent, is_ascii);
+            self.remember(shown, &sent, (is_text, is_ascii));
         }
         let entries = sent.into_entries();
         let taken = entries.iter().filter(|entry| refusal(entry).is_none());

@@ -165,11 +165,12 @@ fn pairs(line: &str, found: &mut Found) -> bool {
 /// Returns how long the indices are that a text begins with, such as `[0]` and `[1][2]`.
 fn index_length(text: &str) -> usize {
     let mut rest = text;
-    while let Some((index, behind)) = rest.strip_prefix('[').and_then(|index| index.split_once(']')) {
-        if index.is_empty() || !index.bytes().all(|digit| digit.is_ascii_digit()) {
-            break;
+    while let Some(index) = rest.strip_prefix('[') {
+        let digits = index.bytes().take_while(u8::is_ascii_digit).count();
+        match index[digits..].strip_prefix(']') {
+            Some(behind) if digits > 0 => rest = behind,
+            _ => break,
         }
-        rest = behind;
     }
     text.len() - rest.len()
 }

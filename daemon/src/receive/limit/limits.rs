@@ -111,7 +111,7 @@ impl Limits {
         self.logged_ns.store(now_ns, Ordering::Relaxed);
         let of = source.as_deref().map(|source| format!(" of {source}")).unwrap_or_default();
         warn!(
-            "datagrams over the limit are left out, {datagrams}{of} so far; the log has a line a minute, the inbox gaps"
+            "datagrams over the limit are left out, {datagrams}{of} in the first second; the next line comes after a minute, and the inbox has them as gaps"
         );
     }
 

@@ -13,6 +13,7 @@ use udpchat_locale::{tr, translated};
 
 use super::super::facts::{Newest, NoAddress, PeerFacts, Unusable};
 use super::daemon::call;
+use crate::output::host;
 
 /// How long resolving a host name may take.
 const RESOLVE_WAIT: Duration = Duration::from_secs(5);
@@ -53,14 +54,6 @@ pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFa
         found.last_of_host = last(client, &[host], DirectionFilter::In).await;
     }
     found
-}
-
-/// Returns an address without its port, as the daemon reads it.
-fn host(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
-        _ => address.ip().to_string(),
-    }
 }
 
 /// A destination, whether its port is given, and a configured peer with another port of that host if it is not.

@@ -96,7 +96,7 @@ impl Capture {
             let messages = counted(self.unfit, "message");
             parts.push(tr!("{messages} left out that do not fit into a packet", messages));
         }
-        parts.join(tr!(", "))
+        parts.join(tr!("; "))
     }
 }
 
