@@ -139,6 +139,9 @@ fn numbers(cancelled: &[Cancelled], has_to: bool) -> Result<Option<Vec<u64>>> {
 /// Cancels all messages that are listed. One that is sent meanwhile is not counted.
 async fn cancel_all(client: &mut Client, output: &mut Output, to: Option<&str>) -> Result<()> {
     let held = all(client, to).await?;
+    if held.is_empty() {
+        check_known(client, to).await?;
+    }
     let mut cancelled = 0;
     for HeldMessage { held, .. } in &held {
         match client.call(&CancelParams { held: *held }).await {

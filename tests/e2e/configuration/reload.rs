@@ -72,7 +72,7 @@ fn a_reload_without_the_file_that_was_read_is_refused() {
     let daemon = Daemon::start_by(folder, &mut command);
     fs::remove_file(&file).unwrap();
     let gone =
-        ["the running one stays", "was read before, and is not there now", "an empty file sets the defaults"];
+        ["the running one stays", "was read before, and is not there now", "create it again, also empty"];
     daemon.ctl(&["reload"]).fails(1, &gone);
     assert_eq!(daemon.status()["access"]["deny"], json!(["10.0.0.0/8"]));
     fs::write(&file, "").unwrap();

@@ -220,7 +220,8 @@ fn steps(text: &str) -> Vec<Step> {
 }
 
 fn shell_script(steps: &[Step]) -> String {
-    let mut script = "exec 2>&1\n".to_owned();
+    // The printf of bash writes each line on its own, and on a busy machine nc sends each as a message.
+    let mut script = "exec 2>&1\nprintf() { env printf \"$@\"; }\n".to_owned();
     let mut arriving = false;
     for step in steps {
         if arriving && step.command.starts_with("udpchatctl inbox") {

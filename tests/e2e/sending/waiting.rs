@@ -162,7 +162,9 @@ fn the_port_of_the_last_message_is_sent_to() {
     let both = daemon.ctl(&["send", "board,plc", "all", "--last-port"]);
     assert_eq!((both.code, board.receive().0, plc.receive().0), (Some(0), b"all".to_vec(), b"all".to_vec()));
     for command in ["send", "ask"] {
-        daemon.ctl(&[command, "127.0.0.22:9", "x", "--last-port"]).fails(2, &["127.0.0.22:9 names a port"]);
+        daemon
+            .ctl(&[command, "127.0.0.22:9", "x", "--last-port"])
+            .fails(2, &["127.0.0.22:9 has a port already"]);
     }
     // Without it, the message goes to the configured port, and the way out is named.
     let hint = format!("came from port {}: `udpchatctl ask plc TEXT --last-port`", plc.address().port());

@@ -115,7 +115,7 @@ fn a_capture_has_every_message_and_notes_omissions() {
         assert_eq!(*packet, expected(entry, &daemon), "#{}", id(entry));
     }
     let left_out = daemon.entries().len() - entries.len();
-    assert!(left_out > 0 && note.starts_with(&format!("note: {} packets, ", entries.len())), "{note}");
+    assert!(left_out > 0 && note.starts_with(&format!("note: {} packets; ", entries.len())), "{note}");
     assert!(note.contains(" left out"), "{note}");
     let quiet = daemon.ctl(&["-q", "export", "--format", "pcap", "-n", "3", "-o", file.to_str().unwrap()]);
     quiet.ok();

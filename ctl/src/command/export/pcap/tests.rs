@@ -166,7 +166,7 @@ fn entries_without_a_packet_are_counted() {
     capture.add(&Entry::Message(one), &mut out);
     assert_eq!(
         capture.summary(),
-        "1 packet, 1 gap left out, 1 message left out that the kernel refused to send, \
+        "1 packet; 1 gap left out; 1 message left out that the kernel refused to send; \
          2 messages left out that do not fit into a packet"
     );
 }
