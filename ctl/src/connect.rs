@@ -109,6 +109,12 @@ pub(crate) async fn find_again(explicit: Option<&Path>) -> Result<()> {
                 _ => return Ok(()),
             },
             Err(Unreachable::NoDaemon { living: Some(pid), .. }) => Some(pid),
+            // A daemon that ends removes the file of its socket first.
+            Err(Unreachable::NoDaemon { sockets, .. })
+                if began.elapsed() <= ENDING && systemd::without_file(&sockets).is_some() =>
+            {
+                None
+            }
             Err(unreachable) => return Err(unreachable.into()),
         };
         if began.elapsed() > ENDING {

@@ -194,6 +194,7 @@ fn under_load(ends: usize, signal: Signal) -> Numbers {
     let mut manager = Manager::new();
     let load = Load::start(manager.udp.local_addr().unwrap());
     let mut daemon = manager.start(&[]);
+    load.allow_all();
     for _ in 0..ends {
         let _status = daemon.stored(300);
         load.allow(WHILE_DOWN);
@@ -246,7 +247,7 @@ const WHILE_DOWN: u64 = 100;
 impl Load {
     fn start(to: SocketAddr) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
-        let (sent, limit) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(u64::MAX)));
+        let (sent, limit) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(WHILE_DOWN)));
         let sender = thread::spawn({
             let (stopped, sent, limit) = (Arc::clone(&stopped), Arc::clone(&sent), Arc::clone(&limit));
             move || {
