@@ -21,6 +21,7 @@ mod check;
 mod dash;
 mod defaults;
 mod diagnosis;
+mod doubts;
 mod error;
 mod file;
 mod file_hint;

@@ -188,7 +188,7 @@ pub(crate) fn obstacle(source: &io::Error) -> String {
 fn no_daemon(sockets: &[PathBuf], tried: &str, living: Option<&str>) -> CtlError {
     if let Some(socket) = systemd::without_file(sockets).filter(|_| living.is_none()) {
         let text = tr!(
-            "the file of the control socket {path} was removed: a process listens there, but nobody can connect",
+            "the file of the control socket {path} was removed, so no client can connect to the process that listens there",
             path = socket.display()
         );
         return CtlError::new(Exit::NoDaemon, "no_daemon", text).hint(systemd::how_to_make_again(socket));
@@ -328,7 +328,10 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let failure = refusal(&path).into_failure();
         assert_eq!(failure.exit, Exit::NoDaemon);
-        assert!(failure.message.contains("control.sock was removed: a process listens there"), "{failure:?}");
+        assert!(
+            failure.message.contains("control.sock was removed, so no client can connect"),
+            "{failure:?}"
+        );
         assert!(failure.hint.unwrap().contains("stop udpchatd.socket udpchatd.service"));
     }
 

@@ -107,9 +107,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         return Err(CtlError::failed(tr!("the daemon did not return the sent message")));
     };
     send::note_encoding(output, first);
-    let other_port =
-        send::OtherPort::of(&mut client, &mut known, &arguments.to, (first.name.as_deref(), first.peer))
-            .await;
+    let other_port = send::OtherPort::of(&mut client, &mut known, &arguments.to, first).await;
     if let Some(other) = other_port.as_ref().filter(|other| other.is_of_host()) {
         output.note(&other.describe("ask"));
     }

@@ -88,9 +88,6 @@ pub(crate) async fn run(context: Context<'_>, arguments: &HeldArgs) -> Result<()
     }
     context.output.use_pager();
     let held = all(&mut client, arguments.to.as_deref()).await?;
-    if held.is_empty() {
-        check_known(&mut client, arguments.to.as_deref()).await?;
-    }
     if context.output.is_json() {
         return held.iter().try_for_each(|message| context.output.json(message));
     }
@@ -99,16 +96,6 @@ pub(crate) async fn run(context: Context<'_>, arguments: &HeldArgs) -> Result<()
     }
     let table = table(&held, context.output.zone(), context.output.terminal_width());
     context.output.text(&table)
-}
-
-/// Refuses a destination that nobody has, so that it may be misspelt. A peer that is no longer configured can still have messages.
-async fn check_known(client: &mut Client, to: Option<&str>) -> Result<()> {
-    let Some(to) = to else { return Ok(()) };
-    match senders::resolve(client, &mut vec![to.to_owned()]).await {
-        Err(unknown) if unknown.exit() == Exit::Usage => Err(unknown),
-        // A user without the role `read` cannot ask who the peers are.
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// Says that no message is held.
@@ -139,9 +126,6 @@ fn numbers(cancelled: &[Cancelled], has_to: bool) -> Result<Option<Vec<u64>>> {
 /// Cancels all messages that are listed. One that is sent meanwhile is not counted.
 async fn cancel_all(client: &mut Client, output: &mut Output, to: Option<&str>) -> Result<()> {
     let held = all(client, to).await?;
-    if held.is_empty() {
-        check_known(client, to).await?;
-    }
     let mut cancelled = 0;
     for HeldMessage { held, .. } in &held {
         match client.call(&CancelParams { held: *held }).await {
@@ -160,6 +144,10 @@ async fn cancel_all(client: &mut Client, output: &mut Output, to: Option<&str>) 
 }
 
 /// Reads what is held, or what is held for `to`: for a list of peers what is held for its members, since each has its own.
+///
+/// # Errors
+/// Nothing is held for `to`, and it is the name of no peer and no host. A peer that was removed from the configuration can still
+/// have held messages.
 async fn all(client: &mut Client, to: Option<&str>) -> Result<Vec<HeldMessage>> {
     let mut held = pages(client, to).await?;
     let Some(to) = to.filter(|_| held.is_empty()) else { return Ok(held) };
@@ -167,6 +155,13 @@ async fn all(client: &mut Client, to: Option<&str>) -> Result<Vec<HeldMessage>> 
         held.extend(pages(client, Some(&member)).await?);
     }
     held.sort_by_key(|message| message.held);
+    if held.is_empty() {
+        match senders::resolve(client, &mut vec![to.to_owned()]).await {
+            Err(unknown) if unknown.exit() == Exit::Usage => return Err(unknown),
+            // A user without the role `read` cannot ask who the peers are.
+            Ok(()) | Err(_) => {}
+        }
+    }
     Ok(held)
 }
 

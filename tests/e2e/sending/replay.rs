@@ -315,10 +315,10 @@ fn a_replay_to_a_host_that_talks_from_another_port_notes_it() {
     daemon.receive_from(&board, ["one", "two"]);
     let replay = ["replay", "--from", "board", "--speed", "max", "--to"];
     let ran = daemon.ctl(&[&replay[..], &["board"]].concat());
-    let expected = format!("`udpchatctl replay --to {}` sends there", board.name());
+    let expected = format!("`--to {}` replays to that port", board.name());
     assert!(ran.stderr.contains(&expected), "{ran:?}");
     let ran = daemon.ctl(&[&replay[..], &[&board.name()]].concat());
-    assert!(!ran.stderr.contains("sends there"), "{ran:?}");
+    assert!(!ran.stderr.contains("replays to that port"), "{ran:?}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn a_removed_file_of_a_passed_control_socket_is_a_problem() {
     std::fs::remove_file(daemon.socket()).unwrap();
     let _problem = daemon.log_with("was removed, so no client can connect");
     assert_eq!(rpc.call("status", json!({}))["state"], "degraded");
-    daemon.ctl(&["status"]).fails(3, &["was removed: a process listens there", "start udpchatd"]);
+    daemon.ctl(&["status"]).fails(3, &["was removed, so no client can connect", "start udpchatd"]);
 }
 
 #[test]

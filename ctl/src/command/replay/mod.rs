@@ -26,7 +26,7 @@ use super::context::Context;
 use super::deliveries::{Deliveries, SUMMARY_WAIT, SentIds};
 use super::outcome::Outcome;
 use super::pipeline::{Answers, MAX_PENDING_SENDS, Pipeline};
-use super::send::{self, KnownPeers, OtherPort};
+use super::send;
 use crate::error::Result;
 use crate::output::{Output, Progress, counted, grouped, local_time, span};
 
@@ -41,9 +41,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<
     let output = context.output;
     note_destination(&mut client, output, &arguments.to, &source).await;
     let progress = Progress::new(output.is_watched(), "message");
-    let answers = Answered { to: arguments.to.clone(), peer: None, name: None, tally: Tally::default() };
+    let answers = Answered { to: arguments.to.clone(), peer: None, tally: Tally::default() };
     let replay = Replay { pipeline: Pipeline::new(client, answers), progress };
-    replay.run(source, Schedule::new(arguments.speed, arguments.max_pause), (output, &arguments.to)).await
+    replay.run(source, Schedule::new(arguments.speed, arguments.max_pause), output).await
 }
 
 /// Says where the messages go, and how many at most, if the destination has no port: many may go to one that was not meant.
@@ -96,8 +96,6 @@ struct Answered {
     to: String,
     /// The address of the first message; later messages use it, so that the name is resolved once.
     peer: Option<SocketAddr>,
-    /// The name of that peer, if it is configured.
-    name: Option<String>,
     tally: Tally,
 }
 
@@ -111,7 +109,6 @@ struct Replay {
 struct Answer {
     id: u64,
     peer: SocketAddr,
-    name: Option<String>,
 }
 
 /// The result, in JSON.
@@ -130,17 +127,12 @@ struct Summary<'a> {
 }
 
 impl Replay {
-    async fn run(
-        mut self,
-        source: Source,
-        schedule: Schedule,
-        (output, written): (&mut Output, &str),
-    ) -> Result<()> {
+    async fn run(mut self, source: Source, schedule: Schedule, output: &mut Output) -> Result<()> {
         let began = Instant::now();
         let done = self.all(source, schedule, output).await;
         drop(self.progress);
         let elapsed = began.elapsed();
-        let (mut client, Answered { to, peer, name, tally }) = self.pipeline.end();
+        let (client, Answered { to, peer, tally }) = self.pipeline.end();
         if let Err(error) = done {
             return Err(match tally.outcome.sent() {
                 0 => error,
@@ -151,18 +143,11 @@ impl Replay {
             });
         }
         let to = peer.map_or(to, |peer| peer.to_string());
-        let deliveries = match &mut client {
-            Some(client) => tally.sent.deliveries(client, SUMMARY_WAIT).await,
+        let deliveries = match client {
+            Some(mut client) => tally.sent.deliveries(&mut client, SUMMARY_WAIT).await,
             None => None,
         };
-        let concluded = conclude(tally, &to, (elapsed, deliveries), output);
-        if let (true, Some(client), Some(peer)) = (output.has_notes(), &mut client, peer)
-            && let sent_to = (name.as_deref(), peer)
-            && let Some(other) = OtherPort::of(client, &mut KnownPeers::default(), written, sent_to).await
-        {
-            output.note(&other.describe("replay --to"));
-        }
-        concluded
+        conclude(tally, &to, (elapsed, deliveries), output)
     }
 
     /// Sends all messages. Waits for the answers in flight even if reading fails.
@@ -226,10 +211,9 @@ impl Answers for Answered {
 
     fn answered(&mut self, place: String, answer: std::result::Result<Answer, ClientError>) -> Result<()> {
         match answer {
-            Ok(Answer { id, peer, name }) => {
+            Ok(Answer { id, peer }) => {
                 self.tally.outcome.add_sent();
                 self.tally.sent.add(id);
-                self.name = name;
                 self.fix_destination(peer);
                 Ok(())
             }

@@ -109,9 +109,7 @@ pub(super) async fn note_destinations(
 ) {
     let is_file = arguments.file.is_some() && !arguments.hex;
     for (to, first) in sent {
-        if let Some(other) =
-            OtherPort::of(client, known, to, (first.message.name.as_deref(), first.message.peer)).await
-        {
+        if let Some(other) = OtherPort::of(client, known, to, &first.message).await {
             output.note(&other.describe("send"));
         }
         note_own_host(output, to, &first.message);

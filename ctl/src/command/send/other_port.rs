@@ -26,13 +26,14 @@ pub(in crate::command) enum OtherPort {
 }
 
 impl OtherPort {
-    /// Returns it if a message to `to`, whose peer is called `name`, was sent to the default port of such a destination.
+    /// Returns it if a message to `to` went to the default port of such a destination.
     pub(in crate::command) async fn of(
         client: &mut Client,
         known: &mut KnownPeers,
         to: &str,
-        (name, sent_to): (Option<&str>, SocketAddr),
+        sent: &Message,
     ) -> Option<Self> {
+        let (name, sent_to) = (sent.name.as_deref(), sent.peer);
         let is_possible = match name {
             Some(name) => !has_port(to, name),
             None => to.parse::<PeerAddress>().is_ok_and(|address| address.port().is_none()),
@@ -100,24 +101,24 @@ impl OtherPort {
         matches!(self, Self::OfHost { .. })
     }
 
-    /// Describes it, with the command that sends to the other port.
+    /// Describes it, with the command that sends to the other port: `send` or `ask`.
     pub(in crate::command) fn describe(&self, command: &str) -> String {
         match self {
             Self::OfPeer { name, heard } => tr!(
                 "`{name}` has no port in the configuration, so the message went to port {port}; the last message of `{name}` came \
-                 from {heard}: `udpchatctl {way}` sends there",
+                 from {heard}: `udpchatctl {command} {name} TEXT --last-port` sends there",
                 name,
                 port = DEFAULT_PORT,
                 heard,
-                way = way(command, name, heard)
+                command
             ),
             Self::OfHost { to, heard } => tr!(
                 "{to} has no port, so the message went to port {port}; that host was last heard from {heard}: \
-                 `udpchatctl {way}` sends there",
+                 `udpchatctl {command} {to} TEXT --last-port` sends there",
                 to,
                 port = DEFAULT_PORT,
                 heard,
-                way = way(command, to, &heard.to_string())
+                command
             ),
             Self::Since { to, heard, id } => tr!(
                 "the last message from that host, #{id}, came from port {port}: `udpchatctl {command} {to} TEXT --last-port` sends \
@@ -134,14 +135,6 @@ impl OtherPort {
                 port = heard.port()
             ),
         }
-    }
-}
-
-/// Returns the command that sends to the last port of a destination: its port may be another one after the next start.
-fn way(command: &str, to: &str, heard: &str) -> String {
-    match command {
-        "send" | "ask" => format!("{command} {to} TEXT --last-port"),
-        _ => format!("{command} {heard}"),
     }
 }
 

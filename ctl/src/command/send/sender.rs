@@ -163,9 +163,7 @@ impl<'a> Sender<'a> {
             && self.output.has_notes()
             && !std::mem::replace(&mut self.is_port_known, true)
         {
-            if let Some(other) =
-                OtherPort::of(&mut self.client, &mut self.known, to, (sent.name.as_deref(), sent.peer)).await
-            {
+            if let Some(other) = OtherPort::of(&mut self.client, &mut self.known, to, sent).await {
                 self.output.note(&other.describe("send"));
             }
             note_own_host(self.output, to, sent);

@@ -19,15 +19,15 @@ use crate::index::predicate::Predicate;
 /// How long the newest messages of peers that fall silent are searched in the log at most. Without a result, the notice has none.
 const SEARCH_TIME: Duration = Duration::from_millis(100);
 
-/// What is said of a transaction that is published: in the message log, and to the client whose message is held.
-pub(super) struct Said {
+/// What is reported of a transaction once its entries can be read: to the message log, and to the client whose message is held.
+pub(super) struct Announcement {
     silent: Vec<Arc<str>>,
     heard: Vec<Arc<str>>,
     hold: Option<HoldAnswer>,
 }
 
-impl Said {
-    pub(super) fn say(self, items: &mut [Item]) {
+impl Announcement {
+    pub(super) fn announce(self, items: &mut [Item]) {
         // For those who watch the log and not the inbox. At most two lines for each configured peer in its `silent_after`.
         for peer in &self.silent {
             warn!(%peer, "a peer is silent");
@@ -45,15 +45,15 @@ impl Said {
 }
 
 impl Writer {
-    /// Applies what a committed transaction changes besides the log; returns what is to be said once its entries can be read.
-    pub(super) fn apply_kept(&mut self, mut changes: Changes) -> Said {
-        let said = Said {
+    /// Applies what a committed transaction changes besides the log; returns what is to be reported once its entries can be read.
+    pub(super) fn apply_kept(&mut self, mut changes: Changes) -> Announcement {
+        let announcement = Announcement {
             silent: changes.silent.iter().map(|(peer, _)| Arc::clone(peer)).collect(),
             heard: changes.heard.clone(),
             hold: changes.hold.take(),
         };
         self.kept.apply(changes);
-        said
+        announcement
     }
 
     /// Writes what is due; silence by the time `taken`, before which everything that was received is stored.

@@ -366,9 +366,9 @@ impl Writer {
             self.parts.queue.count_bounced(outcome.bounced);
         }
         // First, so that a client that reads a notice finds in `status` what it says.
-        let said = self.apply_kept(outcome.kept);
+        let announcement = self.apply_kept(outcome.kept);
         self.publish();
-        said.say(items);
+        announcement.announce(items);
         let waiting = items.iter_mut().filter_map(|item| match item {
             Item::Sent(sent) => Some(&mut sent.stored),
             Item::Mark(mark) => Some(&mut mark.stored),
