@@ -109,6 +109,13 @@ impl Encoding {
         Self { codec, repertoire: Repertoire::Common }
     }
 
+    /// Returns the name: the standard's in lower case, or that of its [`Repertoire`].
+    pub fn name(self) -> &'static str {
+        let name = self.codec.name();
+        let in_lower_case = || Self::NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+        self.repertoire.name().or_else(in_lower_case).unwrap_or(name)
+    }
+
     /// Returns the codec. For UTF-16 its encoder writes UTF-8, as the standard requires.
     pub const fn encoding(self) -> &'static encoding_rs::Encoding {
         self.codec
@@ -216,10 +223,7 @@ fn hint(name: &str) -> String {
 
 impl fmt::Display for Encoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.repertoire.name() {
-            Some(name) => f.pad(name),
-            None => f.pad(&self.codec.name().to_ascii_lowercase()),
-        }
+        f.pad(self.name())
     }
 }
 

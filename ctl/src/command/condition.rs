@@ -71,8 +71,8 @@ impl Selection {
     }
 
     /// Returns whether an entry in JSON fulfils all conditions. What is no entry is left to those who read it.
-    pub(super) fn select_json(&mut self, entry: &[u8]) -> bool {
-        !self.is_selective() || serde_json::from_slice(entry).map_or(true, |entry: Entry| self.select(&entry))
+    pub(super) fn select_json(&mut self, entry: &str) -> bool {
+        !self.is_selective() || serde_json::from_str(entry).map_or(true, |entry: Entry| self.select(&entry))
     }
 
     /// Returns a note on a number of a condition, if messages had numbers and none this one.

@@ -216,7 +216,9 @@ impl Client {
                         }
                         Err(error) => return Err(error),
                     };
-                    let incoming = incoming(serde_json::from_slice(line)?, self.last_answered + 1)?;
+                    // Once for the whole line: each of its strings would take longer.
+                    let line = str::from_utf8(line).map_err(|error| ClientError::Protocol { what: error.to_string() })?;
+                    let incoming = incoming(serde_json::from_str(line)?, self.last_answered + 1)?;
                     let is_answer = matches!(incoming, Incoming::Answer(_) | Incoming::Connection(_));
                     if is_answer && self.last_answered < self.last_requested {
                         self.last_answered += 1;

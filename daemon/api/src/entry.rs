@@ -41,12 +41,17 @@ pub struct Message {
     /// Whether it was received or sent.
     pub direction: Direction,
     /// The address of the other side, which can be forged. An IPv4 address on a dual-stack socket is shown as IPv4.
+    #[serde(serialize_with = "crate::address::serialize")]
     pub peer: SocketAddr,
     /// The peer's name in the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The address of this host that the datagram was sent to or from, if the platform reports it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::address::serialize_optional"
+    )]
     pub local: Option<SocketAddr>,
     /// The payload as text; bytes that cannot be decoded become U+FFFD.
     pub text: String,

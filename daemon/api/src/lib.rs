@@ -19,6 +19,7 @@
 //! socket, configuration, output for people. `udpchat-daemon` and `udpchat-ctl` depend on this crate; it depends on no
 //! other crate of the project.
 
+mod address;
 pub mod call;
 pub mod client;
 pub mod entry;

@@ -22,14 +22,14 @@ pub struct RawInboxAnswer {
 /// Entries as JSON, one object a line, each with its line end. Deserialises from a JSON array of objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryLines {
-    bytes: Vec<u8>,
+    text: String,
     count: u64,
 }
 
 impl EntryLines {
     /// Returns the lines as bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.text.as_bytes()
     }
 
     /// Returns the number of entries.
@@ -38,24 +38,20 @@ impl EntryLines {
     }
 
     /// Returns the JSON of each entry, without its line end.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.text.split_terminator('\n')
     }
 
     /// Keeps the entries whose JSON, without its line end, `keep` accepts.
-    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
-        let (mut bytes, mut count) = (Vec::new(), 0);
-        for entry in self.iter().filter(|entry| keep(entry)) {
-            bytes.extend_from_slice(entry);
-            bytes.push(b'\n');
-            count += 1;
-        }
-        *self = Self { bytes, count };
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        let mut kept = Self::default();
+        self.iter().filter(|entry| keep(entry)).for_each(|entry| kept.push(entry));
+        *self = kept;
     }
 
     fn push(&mut self, entry: &str) {
-        self.bytes.extend_from_slice(entry.as_bytes());
-        self.bytes.push(b'\n');
+        self.text.push_str(entry);
+        self.text.push('\n');
         self.count += 1;
     }
 }
@@ -95,11 +91,11 @@ mod tests {
         let page: RawInboxAnswer = serde_json::from_slice(page.as_bytes()).unwrap();
         assert_eq!((page.next, page.more, page.entries.count()), (7, true, 2));
         let lines: Vec<_> = page.entries.iter().collect();
-        assert_eq!(lines, [&br#"{"b":1,"a":"\u001b\u202e\n"}"#[..], br#"{"new":[1, {}]}"#]);
-        assert_eq!(page.entries.as_bytes(), [lines[0], b"\n", lines[1], b"\n"].concat());
+        assert_eq!(lines, [r#"{"b":1,"a":"\u001b\u202e\n"}"#, r#"{"new":[1, {}]}"#]);
+        assert_eq!(page.entries.as_bytes(), format!("{}\n{}\n", lines[0], lines[1]).as_bytes());
         let mut second = page.entries.clone();
-        second.retain(|entry| entry.contains(&b'['));
-        assert_eq!((second.count(), second.as_bytes()), (1, [lines[1], b"\n"].concat().as_slice()));
+        second.retain(|entry| entry.contains('['));
+        assert_eq!((second.count(), second.as_bytes()), (1, format!("{}\n", lines[1]).as_bytes()));
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub fn one_line_part(text: &str, part: Range<usize>) -> Cow<'_, str> {
 
 /// Escapes text of several lines: keeps `\n` and tabs, and turns `\r\n` into `\n`.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    if text.contains("\r\n") {
+    if text.contains('\r') && text.contains("\r\n") {
         let text = text.replace("\r\n", "\n");
         return Cow::Owned(escape(&text, 0..text.len(), is_layout).into_owned());
     }
@@ -140,6 +140,9 @@ fn is_layout(character: char) -> bool {
 
 fn escape(whole: &str, part: Range<usize>, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     let text = &whole[part.clone()];
+    if is_plain(text) && !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
     let may_escape = |character: char| is_unsafe(character) && !keep(character);
     // An escape may begin in the part and end behind it.
     let may_look_like_escape = text.contains('\\') && whole.contains(r"\u{");
@@ -172,7 +175,7 @@ impl serde_json::ser::Formatter for SafeJson {
         fragment: &str,
     ) -> io::Result<()> {
         // A fast path for plain text, which is the most common.
-        if each_byte(fragment, is_plain) {
+        if is_plain(fragment) {
             return writer.write_all(fragment.as_bytes());
         }
         let mut written = 0;
@@ -187,8 +190,12 @@ impl serde_json::ser::Formatter for SafeJson {
     }
 }
 
-/// Returns whether a byte is a printable ASCII character, which is never unsafe.
-fn is_plain(byte: u8) -> bool {
+/// Returns whether a text has printable ASCII characters only, none of which is unsafe.
+pub fn is_plain(text: &str) -> bool {
+    each_byte(text, is_printable_ascii)
+}
+
+fn is_printable_ascii(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
 
@@ -200,7 +207,7 @@ fn each_byte(text: &str, predicate: impl Fn(u8) -> bool) -> bool {
 /// Returns the maximum length in bytes of a text in [`SafeJson`], without the quotes.
 pub fn json_length(text: &str) -> usize {
     // A fast path for plain text, which is the most common.
-    if each_byte(text, |byte| is_plain(byte) & (byte != b'"') & (byte != b'\\')) {
+    if each_byte(text, |byte| is_printable_ascii(byte) & (byte != b'"') & (byte != b'\\')) {
         return text.len();
     }
     let length = |character: char| match character {

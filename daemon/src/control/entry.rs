@@ -53,7 +53,7 @@ impl Viewer {
             name: self.configured.of(peer).map(|named| named.name.to_owned()),
             local,
             text,
-            encoding: encoding.to_string(),
+            encoding: encoding.name().to_owned(),
             encoding_by: encoding_by(by),
             encoding_is_default: false,
             bytes: payload.len(),

@@ -120,8 +120,8 @@ impl Table {
     ///
     /// # Errors
     /// The entry is not JSON.
-    pub(super) fn add(&mut self, entry: &[u8], out: &mut Vec<u8>) -> serde_json::Result<()> {
-        let row: Row<'_> = serde_json::from_slice(entry)?;
+    pub(super) fn add(&mut self, entry: &str, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let row: Row<'_> = serde_json::from_str(entry)?;
         match row.kind {
             "notice" => {}
             "message" if self.fields.is_empty() => self.add_text(&row, out),
@@ -188,6 +188,11 @@ impl Table {
 
     /// Adds a cell with a comma behind it.
     fn cell(&self, text: &str, out: &mut Vec<u8>) {
+        if is_written_as_it_is(text) {
+            out.extend_from_slice(text.as_bytes());
+            out.push(b',');
+            return;
+        }
         let text = if self.raw { Cow::Borrowed(text) } else { harmless(safe::lines(text)) };
         let is_quoted = text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))
             || text.starts_with(' ')
@@ -237,6 +242,15 @@ impl Table {
     }
 }
 
+/// Returns whether a cell needs neither quotation marks nor changes, for sure: most do not, and this looks at each byte once.
+fn is_written_as_it_is(text: &str) -> bool {
+    let ends = [text.bytes().next(), text.bytes().next_back()];
+    let is_changed = |byte| matches!(byte, Some(b' ' | b'=' | b'+' | b'-' | b'@'));
+    let is_special = |byte| matches!(byte, b',' | b'"' | b';' | b'\\');
+    let has_special = text.bytes().fold(false, |any, byte| any | is_special(byte));
+    safe::is_plain(text) && !has_special && !ends.into_iter().any(is_changed)
+}
+
 /// Puts an apostrophe in front of each character that makes a cell a formula, where a cell may begin: at the beginning, and
 /// behind line ends, semicolons and tabs, since many locales separate cells by semicolons and do not find the quotation marks
 /// in the middle of such a cell.
@@ -280,7 +294,7 @@ fn end(out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn entry(text: &str, name: Option<&str>) -> Vec<u8> {
+    fn entry(text: &str, name: Option<&str>) -> String {
         let mut entry = serde_json::json!({
             "type": "message", "id": 7, "at": "2026-11-26T22:03:05.250000Z", "direction": "in", "peer": "10.0.0.7:4000",
             "text": text, "encoding": "utf-8", "bytes": text.len(), "raw": "AP8=",
@@ -288,7 +302,7 @@ mod tests {
         if let Some(name) = name {
             entry["name"] = name.into();
         }
-        serde_json::to_vec(&entry).unwrap()
+        entry.to_string()
     }
 
     fn rows(table: &mut Table, text: &str) -> String {
@@ -354,7 +368,7 @@ mod tests {
                 r#"{{"type":"message","id":7,"at":"2026-11-26T22:03:05.250000Z","direction":"out","text":"x",{fields}}}"#
             );
             let mut out = Vec::new();
-            table.add(entry.as_bytes(), &mut out).unwrap();
+            table.add(&entry, &mut out).unwrap();
             let expected = format!("7,2026-11-27 06:03:05,out,,,0,x,{cells}\r\n");
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
@@ -375,12 +389,12 @@ mod tests {
             assert_eq!(rows(&mut table, text), expected, "{text}");
         }
         assert_eq!(table.summary(), "5 lines; no line for 1 message without these fields");
-        let bytes = br#"{"type":"message","id":9,"at":"2026-11-26T22:03:05.250000Z","encoding":"hex","text":"temp=1"}"#;
+        let bytes = r#"{"type":"message","id":9,"at":"2026-11-26T22:03:05.250000Z","encoding":"hex","text":"temp=1"}"#;
         let mut of_bytes = Table::new(wanted(&["temp"]), false, None);
         of_bytes.add(bytes, &mut Vec::new()).unwrap();
         assert_eq!(of_bytes.summary(), "0 lines; no line for 1 message without these fields");
         let gap =
-            br#"{"type":"gap","id":8,"at":"2026-11-26T22:03:05.250000Z","lost":3,"reason":"queue_full"}"#;
+            r#"{"type":"gap","id":8,"at":"2026-11-26T22:03:05.250000Z","lost":3,"reason":"queue_full"}"#;
         table.add(gap, &mut Vec::new()).unwrap();
         assert_eq!(table.summary(), "5 lines; no line for 1 gap, nor for 1 message without these fields");
     }
@@ -396,7 +410,7 @@ mod tests {
         assert_eq!(table.note_on_fields().as_deref(), Some(note));
         // Bytes are read only where a place asks for them.
         let broken =
-            br#"{"type":"message","id":9,"at":"2026-11-26T22:03:05.250000Z","text":"temp=1","raw":"?"}"#;
+            r#"{"type":"message","id":9,"at":"2026-11-26T22:03:05.250000Z","text":"temp=1","raw":"?"}"#;
         assert!(table.add(broken, &mut Vec::new()).is_err());
         assert!(Table::new(wanted(&["temp"]), false, None).add(broken, &mut Vec::new()).is_ok());
     }

@@ -355,7 +355,7 @@ impl Export<'_> {
 fn packets(capture: &mut Capture, page: &RawInboxAnswer) -> Result<Vec<u8>> {
     let mut packets = Vec::with_capacity(page.entries.as_bytes().len() / 2);
     for entry in page.entries.iter() {
-        let entry: Entry = serde_json::from_slice(entry).map_err(|error| invalid(&error))?;
+        let entry: Entry = serde_json::from_str(entry).map_err(|error| invalid(&error))?;
         capture.add(&entry, &mut packets);
     }
     Ok(packets)
@@ -380,22 +380,22 @@ fn without_notices(entries: &EntryLines) -> (Cow<'_, [u8]>, u64) {
     if notices == 0 {
         return (Cow::Borrowed(entries.as_bytes()), 0);
     }
-    let lines = entries.iter().filter(|entry| !is_notice(entry)).flat_map(|entry| [entry, b"\n"]);
-    (Cow::Owned(lines.collect::<Vec<_>>().concat()), notices)
+    let lines = entries.iter().filter(|entry| !is_notice(entry)).flat_map(|entry| [entry, "\n"]);
+    (Cow::Owned(lines.collect::<String>().into_bytes()), notices)
 }
 
-fn is_notice(entry: &[u8]) -> bool {
+fn is_notice(entry: &str) -> bool {
     // The daemon writes the type first.
-    entry.starts_with(br#"{"type":"notice""#)
+    entry.starts_with(r#"{"type":"notice""#)
 }
 
 /// Returns an entry that is a gap.
-fn gap(entry: &[u8]) -> Option<Gap> {
+fn gap(entry: &str) -> Option<Gap> {
     // The daemon writes the type first.
-    if !entry.starts_with(br#"{"type":"gap""#) {
+    if !entry.starts_with(r#"{"type":"gap""#) {
         return None;
     }
-    match serde_json::from_slice(entry) {
+    match serde_json::from_str(entry) {
         Ok(Entry::Gap(gap)) => Some(gap),
         _ => None,
     }

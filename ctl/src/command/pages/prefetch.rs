@@ -136,9 +136,7 @@ mod tests {
                     <= MAX_PREFETCHED_PAGES
             );
             if let Some(page) = ready {
-                ids.extend(
-                    page.entries.iter().map(|id| std::str::from_utf8(id).unwrap().parse::<u64>().unwrap()),
-                );
+                ids.extend(page.entries.iter().map(|id| id.parse::<u64>().unwrap()));
                 continue;
             }
             let Some(span) = daemon.pop_front() else { return (ids, pages) };

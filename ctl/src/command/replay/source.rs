@@ -140,7 +140,8 @@ impl Stored {
             let Some(page) = self.pages.next().await? else { return Ok(None) };
             self.cursor = page.next;
             for entry in page.entries.iter() {
-                let item = item(entry, self.direction, |id| format!("#{}", id.unwrap_or_default()));
+                let item =
+                    item(entry.as_bytes(), self.direction, |id| format!("#{}", id.unwrap_or_default()));
                 self.items.push_back(item.map_err(|error| {
                     let what = tr!("the answer of the daemon contains an invalid entry");
                     CtlError::new(Exit::Failed, "protocol", what).caused_by(&error)
