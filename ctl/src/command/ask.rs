@@ -116,6 +116,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     // Some devices answer from another port than the one that they are asked at.
     let mut elsewhere = None;
     let print = |output: &mut Output, entry: &Entry| match entry {
+        Entry::Message(message) if message.local == Some(message.peer) => Err(asks_the_daemon(message)),
         Entry::Message(message) if !arguments.anyone && message.peer != first.peer => {
             elsewhere = Some(Message::clone(message));
             Ok(false)
@@ -156,6 +157,16 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         }
         error => error,
     })
+}
+
+/// Returns the error of a question to an address on which the daemon itself listens: what it sends there comes back.
+fn asks_the_daemon(question: &Message) -> CtlError {
+    let Message { id, peer, .. } = question;
+    CtlError::not_sent(
+        "own_address",
+        tr!("{peer} is an address of the daemon itself: #{id} is the question", peer, id),
+    )
+    .hint(tr!("`udpchatctl peers` lists the ports that devices were heard from"))
 }
 
 /// Returns what to do after the timeout. `elsewhere` is the last message from another port of the host, and `other_port` says

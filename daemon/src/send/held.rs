@@ -136,9 +136,10 @@ pub(crate) async fn send_held(daemon: Arc<Daemon>) {
 /// Sends the messages that are released for a host.
 async fn send_to_host(daemon: Arc<Daemon>, hosts: Hosts, ip: IpAddr) {
     while let Some(release) = next(&hosts, ip) {
+        let began = std::time::Instant::now();
         for (at, row) in release.rows.iter().enumerate() {
             let next = Instant::now() + SPACING;
-            let unsent = match send_one(&daemon, &release, row).await {
+            let mut unsent = match send_one(&daemon, &release, row).await {
                 // Before the next one is sent: a kill may send only those again that are not on record.
                 Some(recorded) => match daemon.recorded(recorded, Instant::now() + RECORD_WAIT).await {
                     Some(_) => None,
@@ -146,6 +147,11 @@ async fn send_to_host(daemon: Arc<Daemon>, hosts: Hosts, ip: IpAddr) {
                 },
                 None => Some(at),
             };
+            if unsent.is_none() {
+                sleep_until(next).await;
+                // A peer that sleeps again gets the others with its next message.
+                unsent = has_bounced(&daemon, &release, row, began).then_some(at + 1);
+            }
             if let Some(at) = unsent {
                 // Those behind it would overtake it.
                 let further = hosts.lock().get_mut(&ip).map(std::mem::take).unwrap_or_default();
@@ -154,9 +160,14 @@ async fn send_to_host(daemon: Arc<Daemon>, hosts: Hosts, ip: IpAddr) {
                 daemon.queue.wake();
                 break;
             }
-            sleep_until(next).await;
         }
     }
+}
+
+/// Returns whether a report has come since a time that a message to the destination of a held one was not delivered.
+fn has_bounced(daemon: &Daemon, release: &Release, row: &HeldRow, since: std::time::Instant) -> bool {
+    let Some(target) = target(daemon, release, &row.to) else { return false };
+    daemon.bounced_peers.list().iter().any(|bounced| bounced.peer == target.peer && bounced.stored >= since)
 }
 
 /// Returns the next release of a host, which has no further task if there is none.

@@ -296,3 +296,28 @@ fn messages_released_together_are_twenty_milliseconds_apart() {
         spaces.collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn a_report_that_one_was_not_delivered_keeps_the_others_for_the_next_message() {
+    let device = Peer::new();
+    let address = device.name();
+    let daemon = Daemon::start_with(&format!("[peers.dev]\naddress = '{address}'\n"), &[]);
+    let mut rpc = daemon.rpc();
+    let ids: Vec<_> = (0..12).flat_map(|n| hold(&mut rpc, "dev", &n.to_string())).collect();
+    // It speaks and closes its port at once.
+    daemon.receive_from(&device, ["awake"]);
+    drop(device);
+    let is_bounce = |notice: &Value| notice["notice"] == "bounced";
+    eventually("a bounce", || notices(&daemon).iter().any(is_bounce).then_some(()));
+    // What is being sent cannot be cancelled.
+    eventually("the last one to be held again", || {
+        rpc.reply("cancel", json!({ "held": ids[11] })).get("result").cloned()
+    });
+    let rest = held(&daemon);
+    assert_eq!(rest, ids[12 - 1 - rest.len()..11], "those before it are held, too");
+    let device = Peer::at(&address);
+    daemon.receive_from(&device, ["awake again"]);
+    let texts: Vec<_> = (11 - rest.len()..11).map(|n| n.to_string()).collect();
+    assert_eq!(receive_texts(&device, rest.len()), texts);
+    remain(&daemon, 0);
+}

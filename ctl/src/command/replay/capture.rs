@@ -202,12 +202,10 @@ impl Interface {
             Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 | Linktype(12) => {
                 SlicedPacket::from_ip(packet).ok()?
             }
-            Linktype::LINUX_SLL => SlicedPacket::from_linux_sll(packet).ok()?,
+            // Whatever kind of interface it names, also loopback: 14 bytes, and the protocol.
+            Linktype::LINUX_SLL => of_protocol(packet.get(14..16)?, packet.get(16..)?)?,
             // LINKTYPE_LINUX_SLL2: the protocol, and 18 more bytes.
-            Linktype(276) => {
-                let (head, rest) = packet.split_at_checked(20)?;
-                SlicedPacket::from_ether_type(EtherType(u16::from_be_bytes([head[0], head[1]])), rest).ok()?
-            }
+            Linktype(276) => of_protocol(packet.get(..2)?, packet.get(20..)?)?,
             // LINKTYPE_NULL of BSD: the address family in four bytes.
             Linktype::NULL => SlicedPacket::from_ip(packet.get(4..)?).ok()?,
             _ => return None,
@@ -218,6 +216,12 @@ impl Interface {
         let at_ns = at_ns + i128::from(self.offset) * SECOND_NS as i128;
         Some((Timestamp::from_nanosecond(at_ns).ok()?, udp.payload().to_vec()))
     }
+}
+
+/// Reads what follows the number of its protocol (`EtherType`).
+fn of_protocol<'a>(protocol: &[u8], rest: &'a [u8]) -> Option<SlicedPacket<'a>> {
+    let protocol = u16::from_be_bytes(protocol.try_into().ok()?);
+    SlicedPacket::from_ether_type(EtherType(protocol), rest).ok()
 }
 
 #[cfg(test)]
@@ -288,9 +292,19 @@ mod tests {
         let ip = udp(b"hi");
         let ethernet = [&[0; 12][..], &[8, 0], &ip, &[0; 9]].concat();
         let sll = [&[0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 8, 0][..], &ip].concat();
+        let of_loopback = [&[0, 0, 3, 4, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0][..], &ip].concat();
         let sll2 = [&[8, 0][..], &[0; 18], &ip].concat();
         let null = [&[2, 0, 0, 0][..], &ip].concat();
-        for (link, packet) in [(101, &ip), (1, &ethernet), (113, &sll), (276, &sll2), (0, &null), (12, &ip)] {
+        let packets = [
+            (101, &ip),
+            (1, &ethernet),
+            (113, &sll),
+            (113, &of_loopback),
+            (276, &sll2),
+            (0, &null),
+            (12, &ip),
+        ];
+        for (link, packet) in packets {
             let found = items(&pcap(0xa1b2_c3d4, link, &[packet])).unwrap();
             assert_eq!(found, [message(1, 500_000, b"hi")], "{link}");
             let found = items(&pcap(0xa1b2_3c4d, link, &[packet])).unwrap();

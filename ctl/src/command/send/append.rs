@@ -6,6 +6,8 @@ use clap_complete::CompletionCandidate;
 use crc::{CRC_8_SMBUS, CRC_16_IBM_3740, CRC_16_MODBUS, CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc, NoTable, Table};
 use udpchat_locale::tr;
 
+use crate::error::CtlError;
+
 /// The algorithms with their names.
 const ALGORITHMS: [(&str, Algorithm); 9] = [
     ("sum8", Algorithm::Sum8),
@@ -66,6 +68,28 @@ impl Append {
     /// Returns whether the checksum is bytes, not text.
     pub(super) fn is_binary(self) -> bool {
         self.algorithm != Algorithm::Nmea
+    }
+
+    /// Checks that a message can have the checksum.
+    ///
+    /// # Errors
+    /// That of NMEA is for a sentence, and this is none, or has one already.
+    pub(super) fn check(self, message: &[u8]) -> Result<(), CtlError> {
+        if self.algorithm != Algorithm::Nmea || message.is_empty() {
+            return Ok(());
+        }
+        if !message.starts_with(b"$") && !message.starts_with(b"!") {
+            let error =
+                CtlError::usage(tr!("`--append nmea` is for a sentence, which begins with `$` or `!`"));
+            return Err(error.hint(tr!(
+                "in double quotes a shell replaces `$NAME`: write the sentence in single quotes, for example '$PMTK220,1000'"
+            )));
+        }
+        if message.contains(&b'*') {
+            let error = CtlError::usage(tr!("the sentence has a checksum already"));
+            return Err(error.hint(tr!("leave out `*` and what is behind it, or --append")));
+        }
+        Ok(())
     }
 
     /// Adds the checksum of the message to it. That of NMEA stands before the line end.
@@ -146,6 +170,15 @@ mod tests {
         what.parse::<Append>().unwrap().to(&mut bytes);
         assert!(bytes.starts_with(message), "{what}");
         bytes.split_off(message.len())
+    }
+
+    #[test]
+    fn the_checksum_of_nmea_is_for_a_sentence_without_one() {
+        let check = |append: &str, message: &[u8]| append.parse::<Append>().unwrap().check(message);
+        for message in [&b",1000"[..], b"PMTK220,1000", b"$PMTK220,1000*1F"] {
+            assert!(check("nmea", message).is_err() && check("sum8", message).is_ok());
+        }
+        assert!(check("nmea", b"$PMTK220,1000\r\n").is_ok() && check("nmea", b"!AIVDM,1").is_ok());
     }
 
     #[test]

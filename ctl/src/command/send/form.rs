@@ -139,6 +139,7 @@ impl FormArgs {
             (Payload::Bytes(bytes), _) => (bytes, end.text().as_bytes().to_vec()),
         };
         if let Some(append) = self.append {
+            append.check(&bytes)?;
             append.to(&mut bytes);
         }
         bytes.extend(end);

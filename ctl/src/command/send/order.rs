@@ -1,4 +1,7 @@
-//! Destinations that are not written as a destination: behind the bytes, with a space behind a comma, in quotes with the text.
+//! Destinations that are not written as a destination: behind the bytes, with a space behind a comma, in quotes with the text; and
+//! a number behind `-q`, as `nc` has it.
+
+use std::ffi::OsString;
 
 use udpchat_locale::tr;
 
@@ -11,6 +14,7 @@ use crate::error::{CtlError, Result};
 /// # Errors
 /// The arguments look like that.
 pub(in crate::command) fn check_order(command: &str, to: &str, message: &MessageArgs) -> Result<()> {
+    check_quiet(std::env::args_os(), message)?;
     let is_hex = |text: &str| Payload::of_text(text.to_owned(), true).is_ok();
     if let Some(rest) = to.strip_suffix([',', '，'])
         && let Some(next) = message.text.first().filter(|_| !rest.is_empty())
@@ -47,9 +51,44 @@ pub(in crate::command) fn check_order(command: &str, to: &str, message: &Message
     Ok(())
 }
 
+/// Refuses the number of `nc -q 1`: here `-q` takes no value, so that the number would begin the text, and nothing would show it.
+fn check_quiet(arguments: impl Iterator<Item = OsString>, message: &MessageArgs) -> Result<()> {
+    let Some(number) = message.text.first().filter(|_| message.text.len() > 1) else { return Ok(()) };
+    let is_number = number.bytes().all(|digit| digit.is_ascii_digit());
+    let is_quiet = |argument: &OsString| argument == "-q" || argument == "--quiet";
+    if !is_number
+        || !arguments.skip_while(|argument| !is_quiet(argument)).nth(1).is_some_and(|next| *next == **number)
+    {
+        return Ok(());
+    }
+    let text = message.text[1..].join(" ");
+    Err(CtlError::usage(tr!("-q takes no value, so `{number}` would be a part of the text", number))
+        .hint(tr!("leave {number} out, or put the text in quotes: `-q '{number} {text}'`", number, text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_behind_quiet_is_no_text() {
+        let is_refused = |line: &str, text: &[&str]| {
+            let message = MessageArgs {
+                text: text.iter().map(|&word| word.to_owned()).collect(),
+                ..MessageArgs::default()
+            };
+            check_quiet(line.split(' ').map(OsString::from), &message).is_err()
+        };
+        assert!(is_refused("udpchatctl send bob -q 1 get", &["1", "get"]));
+        for (line, text) in [
+            ("udpchatctl send bob -q 1", &["1"][..]),
+            ("udpchatctl send bob 1 get -q", &["1", "get"]),
+            ("udpchatctl -q send bob 1 get", &["1", "get"]),
+            ("udpchatctl send bob -q get 1", &["get", "1"]),
+        ] {
+            assert!(!is_refused(line, text), "{line}");
+        }
+    }
 
     #[test]
     fn what_is_no_destination_is_explained() {

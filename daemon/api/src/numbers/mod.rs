@@ -205,6 +205,18 @@ fn is_part(number: &str, next: &str) -> bool {
         || digit_behind('-')
         || (is_whole && digit_behind(','))
         || is_date()
+        || is_duration(next)
+}
+
+/// Returns whether a unit of time with a further number stands behind a number, as in `1d02h03m` and `1h30`; `m2` and `m3` are
+/// units.
+fn is_duration(next: &str) -> bool {
+    let unit = next.find(|character: char| !character.is_ascii_alphabetic()).unwrap_or(next.len());
+    let (unit, rest) = next.split_at(unit);
+    let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
+    let is_of_length =
+        unit == "m" && matches!(&rest[..digits], "2" | "3") && !rest[digits..].starts_with(is_word);
+    matches!(unit, "d" | "h" | "m" | "min" | "s") && digits > 0 && !is_of_length
 }
 
 /// What may stand around a separator.
@@ -296,14 +308,16 @@ fn is_hour(name: &str) -> bool {
     hour.is_some_and(|hour| ends_with_hour(hour) && hour.chars().all(is_digit))
 }
 
-/// Reads a sentence of NMEA 0183: the fields that are numbers, by their place.
+/// Reads a sentence of NMEA 0183: the fields that are numbers, by their place. One with a wrong checksum has none.
 fn nmea(line: &str, found: &mut Found) -> bool {
-    let Some((sentence, fields)) = line.strip_prefix(['$', '!']).and_then(|line| line.split_once(',')) else {
-        return false;
-    };
+    let Some(line) = line.strip_prefix(['$', '!']) else { return false };
+    let Some((sentence, fields)) = line.split_once(',') else { return false };
     let capitals = sentence.bytes().take_while(u8::is_ascii_uppercase).count();
     if capitals < 2 || !sentence.chars().all(is_word) {
         return false;
+    }
+    if !is_checksum_right(line) {
+        return true;
     }
     let fields = fields.split('*').next().unwrap_or_default();
     for (place, field) in (1..).zip(fields.split(',')) {
@@ -312,6 +326,14 @@ fn nmea(line: &str, found: &mut Found) -> bool {
         }
     }
     true
+}
+
+/// Returns whether the checksum of a sentence is right or absent: two hexadecimal digits behind `*`, the exclusive or of the bytes
+/// between `$` and `*` (NMEA 0183).
+fn is_checksum_right(line: &str) -> bool {
+    let Some((sentence, digits)) = line.split_once('*') else { return true };
+    let sum = sentence.bytes().fold(0, |sum, byte| sum ^ byte);
+    u8::from_str_radix(digits.trim_end(), 16) == Ok(sum)
 }
 
 /// Reads an object in JSON; returns whether the line is one.

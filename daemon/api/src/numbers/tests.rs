@@ -70,6 +70,7 @@ fn samples_of_devices_have_their_numbers() {
         ("a=1,b=2, c=3", &[("a", 1.0), ("b", 2.0), ("c", 3.0)]),
         ("t=21.5,48.2", &[("t", 21.5)]),
         ("mem=12/64", &[("mem", 12.0)]),
+        ("flow=1.2m3/h area=3m2 t=12ms up=5h", &[("flow", 1.2), ("area", 3.0), ("t", 12.0), ("up", 5.0)]),
         ("t=1 t=2 t=3", &[("t", 1.0), ("t", 2.0), ("t", 3.0)]),
         // Python writes NaN, which is not JSON.
         (r#"{"temp":21.4,"hum":NaN}"#, &[("temp", 21.4)]),
@@ -102,6 +103,9 @@ fn what_is_not_a_finite_number_is_left_out() {
         "a=.",
         "$GP",
         "$GPGGA",
+        // A wrong checksum, and one that is cut off.
+        "$GPGGA,175308.00,2745.71,N,08237.91,W,2,09,1.4*4E",
+        "$GPGGA,175308.00,2745.71,N,08237.91,W,2,09,1.4*4",
         "1,,2",
         "1,2,,",
         ",1",
@@ -120,6 +124,8 @@ fn what_is_not_a_finite_number_is_left_out() {
         "t=21,5",
         "n=1,234,567",
         "v=1,2,3",
+        "up=1d02h03m",
+        "up=1h30 lap: 2m05s",
         "date=2026-11-27",
         "date: 2026/11/27",
         "日期：2026-11-27",

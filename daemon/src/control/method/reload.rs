@@ -29,7 +29,11 @@ pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<Reloa
 
 /// Returns what is valid and probably not meant, messages included that are held for names which are gone.
 fn notes(daemon: &Daemon) -> Vec<String> {
-    let mut notes = daemon.configuration.current().doubts();
+    let settings = daemon.configuration.current();
+    let mut notes = settings.doubts();
+    if settings.files.is_empty() {
+        notes.push("no configuration file was read: the defaults and the command line apply".to_owned());
+    }
     let configured = daemon.peers.configured();
     let held = daemon.kept.held_after(0, MAX_HELD);
     let is_gone = |name: &&String| configured.by_name(name).is_none();

@@ -16,8 +16,10 @@ pub(super) struct Waiting {
     waiting: HashMap<To, BTreeSet<u64>>,
     /// When these expire.
     expiry: BTreeSet<(i64, u64)>,
-    /// Those that are being sent.
-    claimed: HashSet<u64>,
+    /// Those that are being sent, with the peer whose message released them.
+    claimed: HashMap<u64, SocketAddr>,
+    /// How many each peer has released that are being sent.
+    released: HashMap<SocketAddr, usize>,
     /// How many there are for each destination.
     counts: HashMap<To, usize>,
     /// How many there are of each user, and their payload in bytes.
@@ -41,7 +43,7 @@ impl Waiting {
     }
 
     pub(super) fn remove(&mut self, row: &HeldRow) {
-        self.claimed.remove(&row.id);
+        self.unclaim(row.id);
         self.expiry.remove(&(row.expires_ns, row.id));
         self.no_longer(&row.to, row.id);
         if let Some(count) = self.counts.get_mut(&row.to) {
@@ -67,7 +69,8 @@ impl Waiting {
         }
     }
 
-    /// Returns the first messages, `most` of them, that a message of a peer releases; expired ones wait for their notice.
+    /// Returns the first messages that a message of a peer releases, so that `most` of its messages are being sent; expired ones wait
+    /// for their notice.
     pub(super) fn first_of(
         &self,
         peer: SocketAddr,
@@ -78,6 +81,7 @@ impl Waiting {
         if self.waiting.is_empty() {
             return Vec::new();
         }
+        let most = most.saturating_sub(self.released.get(&peer).copied().unwrap_or(0));
         let expired: HashSet<u64> = self.expired(now_ns).into_iter().collect();
         let mut ids = Vec::new();
         for to in To::all_of(peer, owner, interface) {
@@ -89,17 +93,30 @@ impl Waiting {
         ids
     }
 
-    /// Notes that a message is being sent.
-    pub(super) fn claim(&mut self, row: &HeldRow) {
+    /// Notes that a message is being sent, which a message of a peer has released.
+    pub(super) fn claim(&mut self, row: &HeldRow, peer: SocketAddr) {
         self.no_longer(&row.to, row.id);
         self.expiry.remove(&(row.expires_ns, row.id));
-        self.claimed.insert(row.id);
+        self.claimed.insert(row.id, peer);
+        *self.released.entry(peer).or_default() += 1;
+    }
+
+    /// Notes that a message is no longer being sent; returns whether it was.
+    fn unclaim(&mut self, id: u64) -> bool {
+        let Some(peer) = self.claimed.remove(&id) else { return false };
+        if let Some(number) = self.released.get_mut(&peer) {
+            *number -= 1;
+            if *number == 0 {
+                self.released.remove(&peer);
+            }
+        }
+        true
     }
 
     /// Lets messages wait again.
     pub(super) fn give_back(&mut self, rows: impl Iterator<Item = Arc<HeldRow>>) {
         for row in rows {
-            if self.claimed.remove(&row.id) {
+            if self.unclaim(row.id) {
                 self.wait(&row);
             }
         }
@@ -111,7 +128,7 @@ impl Waiting {
     }
 
     pub(super) fn is_claimed(&self, id: u64) -> bool {
-        self.claimed.contains(&id)
+        self.claimed.contains_key(&id)
     }
 
     pub(super) fn has_claims(&self) -> bool {

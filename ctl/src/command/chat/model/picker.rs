@@ -122,9 +122,11 @@ fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
     let typed = peers.find(query);
     // A part of a listed name is hardly also a host.
     let may_be_new = choices.is_empty() || query.contains(['.', ':']);
-    if !query.is_empty() && may_be_new && peers.get(&typed).is_none() {
+    // An interface may be written in another way than it is listed.
+    let is_shown = choices.iter().any(|choice| choice.action == ChoiceAction::Open(typed.clone()));
+    if !query.is_empty() && may_be_new && !is_shown {
         let label = wrap::display_line(&typed.to_string()).into_owned();
-        let detail = new_peer(&typed, peers);
+        let detail = if peers.get(&typed).is_some() { String::new() } else { new_peer(&typed, peers) };
         choices.push(Choice { label, detail, action: ChoiceAction::Open(typed.clone()) });
     }
     // It may be the beginning of an address that is listed.

@@ -17,7 +17,7 @@ use udpchat_config::{Interface, PeerAddress, owner};
 use super::line_end::LineEnd;
 use super::peer::PeerKey;
 use crate::command::chat::editor::Editor;
-use crate::output::encoding_chosen_by;
+use crate::output::{encoding_chosen_by, host};
 
 /// The most peers without a name that are kept: source addresses can be forged.
 pub(in crate::command::chat) const MAX_UNNAMED: usize = 1_000;
@@ -134,7 +134,8 @@ impl PeerList {
         behind.iter().chain(before).find(|key| self.rows[*key].unread > 0)
     }
 
-    /// Finds the peer for a typed name, address or host. An address with a port is that port, also of a host that has a name.
+    /// Finds the peer for a typed name, address or host. An address with a port is that port, also of a host that has a name; one
+    /// without a port is the port that the host sent its last message from.
     pub(super) fn find(&self, text: &str) -> PeerKey {
         let named = PeerKey::Named(text.to_owned());
         if self.rows.contains_key(&named) {
@@ -143,11 +144,19 @@ impl PeerList {
         let typed = text.parse::<PeerAddress>().ok();
         match typed.and_then(|typed| Some((typed.destination()?, typed.port().is_some()))) {
             Some((address, true)) => self.at(address),
-            Some((address, false)) => {
-                self.owner(address).map_or(PeerKey::Address(address), |name| PeerKey::Named(name.to_owned()))
-            }
+            Some((address, false)) => match self.owner(address) {
+                Some(name) => PeerKey::Named(name.to_owned()),
+                None => self.last_of_host(address).cloned().unwrap_or(PeerKey::Address(address)),
+            },
             None => PeerKey::Host(text.to_owned()),
         }
+    }
+
+    /// Returns the peer without a name that sent the newest message from the host of an address.
+    fn last_of_host(&self, address: SocketAddr) -> Option<&PeerKey> {
+        let is_of_host = |key: &PeerKey| matches!(key, PeerKey::Address(own) if host(*own) == host(address));
+        let heard = self.rows.iter().filter(|(key, row)| row.last_id.is_some() && is_of_host(key));
+        heard.max_by_key(|(_, row)| row.last_id).map(|(key, _)| key)
     }
 
     /// Returns the named peer that is configured with this address and port, otherwise the address. A peer without a port is

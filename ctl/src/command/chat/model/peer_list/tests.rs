@@ -70,6 +70,31 @@ fn a_name_or_host_without_a_port_is_the_whole_host() {
 }
 
 #[test]
+fn a_host_without_name_and_port_is_the_port_that_it_was_last_heard_from() {
+    let mut chat = TestChat::with_peer(Some(BOARD));
+    chat.record_received(USUAL, "first");
+    chat.record_received(OTHER, "last");
+    chat.connect();
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Address(OTHER.parse().unwrap())));
+    let mut chat = TestChat::with_peer(Some("127.0.0.52"));
+    chat.record_received(OTHER, "another host");
+    chat.connect();
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Address("127.0.0.52:7788".parse().unwrap())));
+}
+
+#[test]
+fn a_listed_link_local_peer_is_found_by_the_name_of_its_interface() {
+    let mut chat = TestChat::with_peer(None);
+    chat.record_received("[fe80::7%1]:6002", "hello");
+    chat.record_received(USUAL, "newer");
+    chat.connect();
+    chat.key(Action::ChoosePeer);
+    chat.write("[fe80::7%lo]:6002");
+    chat.key(Action::Submit);
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Address("[fe80::7%1]:6002".parse().unwrap())));
+}
+
+#[test]
 fn a_typed_port_of_a_named_host_can_be_chosen() {
     let mut chat = chat_with(Some("board"));
     chat.key(Action::ChoosePeer);

@@ -82,7 +82,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Model {
     /// Destination and end of each message.
     held: BTreeMap<u64, (usize, i64)>,
-    claimed: BTreeSet<u64>,
+    /// Those that are being sent, with the peer that released them.
+    claimed: BTreeMap<u64, SocketAddr>,
     silent: BTreeSet<&'static str>,
     /// When each peer was heard, or began to be watched.
     heard: BTreeMap<&'static str, i64>,
@@ -177,7 +178,7 @@ impl World {
         let (sender, mut stored) = oneshot::channel();
         self.queue.cancel(Box::new(CancelItem { id, stored: Some(sender) })).unwrap();
         self.store();
-        let is_removed = !self.model.claimed.contains(&id) && self.model.held.remove(&id).is_some();
+        let is_removed = !self.model.claimed.contains_key(&id) && self.model.held.remove(&id).is_some();
         assert_eq!(stored.try_recv().unwrap() == 1, is_removed, "{id}");
     }
 
@@ -196,14 +197,15 @@ impl World {
         }
         let (model, now) = (&mut self.model, self.now);
         let waits = |(id, (to, until)): &(&u64, &(usize, i64))| {
-            !model.claimed.contains(id) && *until > now && TO[*to].1.contains(&source)
+            !model.claimed.contains_key(id) && *until > now && TO[*to].1.contains(&source)
         };
-        let expected: Vec<u64> = model.held.iter().filter(waits).map(|(id, _)| *id).take(16).collect();
+        let room = 16 - model.claimed.values().filter(|claimed| **claimed == peer).count();
+        let expected: Vec<u64> = model.held.iter().filter(waits).map(|(id, _)| *id).take(room).collect();
         let released = self.take_releases();
         let ids: Vec<u64> =
             released.iter().flat_map(|release| release.rows.iter().map(|row| row.id)).collect();
         assert_eq!(ids, expected);
-        self.model.claimed.extend(ids);
+        self.model.claimed.extend(ids.into_iter().map(|id| (id, peer)));
         self.releases.extend(released);
     }
 
@@ -241,7 +243,7 @@ impl World {
         }
         self.writer.parts.kept.give_back(release.peer.ip(), kept.iter());
         self.writer.kept.take_returned();
-        self.model.claimed.retain(|id| kept.iter().all(|row| row.id != *id));
+        self.model.claimed.retain(|id, _| kept.iter().all(|row| row.id != *id));
     }
 
     /// What is due is noted at the second look, which comes soon after the first.
@@ -264,7 +266,7 @@ impl World {
                 }
             }
         }
-        let expired = |id: &u64, until: i64| !claimed.contains(id) && until <= now;
+        let expired = |id: &u64, until: i64| !claimed.contains_key(id) && until <= now;
         held.retain(|id, (_, until)| !expired(id, *until));
         self.settle();
     }
