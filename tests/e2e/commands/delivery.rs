@@ -151,6 +151,7 @@ fn programs_get_notices_only_if_they_ask() {
     daemon.ctl(&["--json", "inbox", &id]).fails(1, &[&format!("entry #{id} is a notice")]);
     // The same in forms that have no line for a notice.
     assert_eq!(daemon.ctl(&["inbox", "-a", "-F", "{{text}}"]).ok(), "one\nhello\ntwo\n");
+    daemon.ctl(&["inbox", "--notices"]).fails(2, &["text has notices in any case", "hint: `--only notices`"]);
     daemon.ctl(&["inbox", "-F", "{{text}}", "--notices"]).fails(2, &["--notices"]);
     // New messages: the notice of a sent message is none.
     assert_eq!(types(&json(&[])), ["message", "message"]);

@@ -93,6 +93,13 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", to, ""], &["the message is empty", "--allow-empty"]),
         (&["send", to], &["the message is empty", "--allow-empty"]),
         (&["send", to, "-e", "gkb", "hi"], &["unknown encoding `gkb`", "did you mean `gbk`?"]),
+        (&["send", to, "-e", r"get\n"], &[r"unknown encoding `get\n`"]),
+        (&["send", to, "-q", "1", "get"], &["-q takes no value", "hint: leave 1 out"]),
+        (&["send", to, "--append", "nmea", "PMTK220"], &["begins with `$` or `!`", "hint: in double quotes"]),
+        (
+            &["send", to, "--split", "--every", "5ms", "x"],
+            &["--every sends all of the message", "hint: `-c N`"],
+        ),
         (&["send", to, "-e", "gbkk", "hi"], &["unknown encoding `gbkk`", "did you mean `gbk`?"]),
         (&["send", to, "--hex", "c4 zz"], &["'z' at position 4", "hint: "]),
         (&["send", to, "--hex", "c4e"], &["odd number of hex digits (3)", "c40e"]),

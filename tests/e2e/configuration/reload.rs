@@ -81,6 +81,33 @@ fn a_reload_without_the_file_that_was_read_is_refused() {
 }
 
 #[test]
+fn a_reload_of_a_daemon_that_reads_no_file_says_so() {
+    let folder = new_folder();
+    let mut command = bare(folder.path());
+    command.args(["--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"]);
+    command
+        .arg(folder.path().join("data"))
+        .arg("--socket")
+        .arg(folder.path().join("s"))
+        .stderr(Stdio::piped());
+    let daemon = Daemon::start_by(folder, &mut command);
+    let note = "note: no configuration file was read: the defaults and the command line apply\n";
+    assert_eq!(daemon.ctl(&["reload"]).stderr, note);
+}
+
+#[test]
+fn a_reload_that_removes_entries_says_so() {
+    let daemon = Daemon::start_with("inbox.max_size = '1GiB'", &[]);
+    daemon.receive_from(&Peer::new(), (0..3_000).map(|_| [7; 1_000]));
+    rewrite(&daemon, "inbox.max_size = '1MiB'");
+    let reloaded = daemon.ctl(&["reload"]).stderr;
+    assert!(
+        reloaded.contains("more than its limit of 1.0 MiB: the oldest entries are removed"),
+        "{reloaded}"
+    );
+}
+
+#[test]
 fn a_reload_says_what_is_probably_not_meant() {
     let mut daemon = Daemon::start();
     rewrite(&daemon, "[access]\ndeny = ['10.50.0.1/24']");

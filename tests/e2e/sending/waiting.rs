@@ -338,6 +338,14 @@ fn ask_without_an_answer_exits_with_4() {
 }
 
 #[test]
+fn a_question_to_the_daemon_itself_is_not_its_answer() {
+    let daemon = Daemon::start();
+    let own = daemon.address().to_string();
+    let text = format!("{own} is an address of the daemon itself: #2 is the question");
+    daemon.ctl(&["ask", &own, "hi", "--timeout", "30s"]).fails(5, &[&text, "hint: "]);
+}
+
+#[test]
 fn ask_that_cannot_send_exits_with_5() {
     let daemon = Daemon::start();
     daemon.ctl(&["ask", "[::1]:9", "x"]).fails(5, &["IPv6"]);

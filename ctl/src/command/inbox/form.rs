@@ -42,6 +42,11 @@ impl Form {
                     close = "}}"
                 )));
         }
+        // Before anything counts as read.
+        if arguments.notices && !output.is_json() {
+            return Err(CtlError::usage(tr!("text has notices in any case; --notices is for --json"))
+                .hint(tr!("`--only notices` prints only notices")));
+        }
         let unknown = UnknownNumbers::new(format.iter().flat_map(Format::numbers));
         let shown = format.as_ref().is_none_or(|format| format.shows(&Content::default()));
         let notices = format.is_none()

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
 use crate::command::completions::candidates;
@@ -93,7 +94,8 @@ pub(crate) struct LinesArgs {
 }
 
 impl MessageArgs {
-    /// Refuses flags for text together with a file that is sent as one message, which the argument parser cannot express.
+    /// Refuses what the argument parser cannot express: flags for text together with a file that is sent as one message, and an
+    /// unknown encoding, before the text is read.
     pub(crate) fn check(&self) -> Result<()> {
         let is_for_text = self.hex || self.escape || self.encoding.is_some();
         if self.file.is_some() && is_for_text {
@@ -101,6 +103,9 @@ impl MessageArgs {
                 "--file sends bytes unchanged and cannot be combined with --encoding, --escape or --hex"
             ))
             .hint(tr!("use standard input: `udpchatctl send TO --hex < PATH`")));
+        }
+        if let Some(Err(unknown)) = self.encoding.as_deref().map(str::parse::<Encoding>) {
+            return Err(CtlError::of_value(unknown));
         }
         self.check_split()
     }

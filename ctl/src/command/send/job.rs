@@ -41,6 +41,10 @@ pub(super) async fn run(
     confirm: ConfirmArgs,
 ) -> Result<()> {
     form.check(message, *lines)?;
+    if message.split.is_some() && many.every.is_some() && many.count.is_none() {
+        let text = tr!("with --split, --every sends all of the message each time, until it is interrupted");
+        return Err(CtlError::usage(text).hint(tr!("`-c N` says how often; without --every it is sent once")));
+    }
     if let Some(id) = many.again {
         let (mut client, output) = (context.connect().await?, context.output);
         let (payload, destinations) = destination::again(&mut client, id, to, hold).await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytesize::ByteSize;
 use udpchat_api::call::{ReloadAnswer, ReloadParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
@@ -14,13 +15,18 @@ use crate::state::Daemon;
 pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<ReloadAnswer, ErrorObject> {
     context.control.audit.asked(&context.client, "reload").await;
     let daemon = Arc::clone(context.daemon());
+    // A lower limit begins to remove entries at once.
+    let inbox_bytes = daemon.read(|reader| Ok(reader.size_bytes())).await.unwrap_or_default();
     let reloaded = tokio::task::spawn_blocking(move || daemon.reload()).await;
     match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {
-        Ok(keys) => Ok(ReloadAnswer {
-            needs_restart: keys.into_iter().map(str::to_owned).collect(),
-            groups: context.daemon().health.problem(Component::UserGroups),
-            notes: notes(context.daemon()),
-        }),
+        Ok(keys) => {
+            let daemon = context.daemon();
+            Ok(ReloadAnswer {
+                needs_restart: keys.into_iter().map(str::to_owned).collect(),
+                groups: daemon.health.problem(Component::UserGroups),
+                notes: notes(daemon, inbox_bytes),
+            })
+        }
         Err(error) => {
             Err(ErrorObject::new(ErrorKind::BadConfiguration, refusal(&error)).hint_if(error.hint()))
         }
@@ -28,11 +34,18 @@ pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<Reloa
 }
 
 /// Returns what is valid and probably not meant, messages included that are held for names which are gone.
-fn notes(daemon: &Daemon) -> Vec<String> {
+fn notes(daemon: &Daemon, inbox_bytes: u64) -> Vec<String> {
     let settings = daemon.configuration.current();
     let mut notes = settings.doubts();
     if settings.files.is_empty() {
         notes.push("no configuration file was read: the defaults and the command line apply".to_owned());
+    }
+    let most_bytes = settings.inbox.max_size.bytes();
+    if inbox_bytes > most_bytes {
+        let [size, most] = [inbox_bytes, most_bytes].map(|bytes| ByteSize::b(bytes).display().iec());
+        notes.push(format!(
+            "the inbox has {size}, more than its limit of {most}: the oldest entries are removed"
+        ));
     }
     let configured = daemon.peers.configured();
     let held = daemon.kept.held_after(0, MAX_HELD);
