@@ -1,23 +1,27 @@
 //! The peer that an address belongs to.
 //!
-//! An address as it was received has the number of its interface at that time. The interface may have another number since,
-//! or be missing. So the number decides only between peers with the same address on different interfaces.
+//! An address as it was received has the number of its interface at that time. The interface may have another number since, or be
+//! missing, so a number that no known interface has or had decides only between peers with the same address on different interfaces. A
+//! number of another interface excludes a peer: hosts behind two interfaces may have the same link-local address.
 
 use std::net::SocketAddr;
 
 use crate::{Interface, PeerAddress};
 
-/// Returns the peer that `source` belongs to; `is_number_of` returns whether an interface has a number. A peer with this port
-/// comes before one without a port, then one on this interface before one without an interface.
+/// Returns the peer that `source` belongs to; `is_number_of` returns whether an interface has a number, none if no interface is known
+/// that has it. A peer with this port comes before one without a port, then one on this interface before one without an interface.
 pub fn owner<'a, T>(
     peers: impl Iterator<Item = (T, &'a PeerAddress)> + Clone,
     source: SocketAddr,
-    is_number_of: impl Fn(&Interface, u32) -> bool,
+    is_number_of: impl Fn(&Interface, u32) -> Option<bool>,
 ) -> Option<T> {
     let decides = interface_decides(peers.clone().map(|(_, address)| address), source);
     peers
         .filter(|(_, address)| address.matches(source))
-        .filter(|(_, address)| !decides || address.is_on_interface_of(source, &is_number_of))
+        .filter(|(_, address)| match address.is_on_interface_of(source, &is_number_of) {
+            Some(is_on) => is_on,
+            None => !decides,
+        })
         .min_by_key(|(_, address)| (address.port().is_none(), address.interface().is_none()))
         .map(|(peer, _)| peer)
 }
@@ -37,20 +41,27 @@ mod tests {
     fn owner_of<'a>(peers: &[&'a str], source: &str) -> Option<&'a str> {
         let addresses: Vec<PeerAddress> = peers.iter().map(|peer| peer.parse().unwrap()).collect();
         let is_number_of = |interface: &Interface, number: u32| {
-            [("eth0", 2), ("eth0", 7), ("eth1", 3)].contains(&(interface.as_str(), number))
+            let mut names =
+                [("eth0", 2), ("eth0", 7), ("eth1", 3)].into_iter().filter(|(_, known)| *known == number);
+            let is_written = interface.as_str().parse() == Ok(number);
+            if is_written { Some(true) } else { names.next().map(|(name, _)| name == interface.as_str()) }
         };
         owner(peers.iter().copied().zip(&addresses), source.parse().unwrap(), is_number_of)
     }
 
     #[test]
-    fn a_single_peer_owns_its_address_on_any_interface() {
-        for peer in ["fe80::1", "fe80::1%eth0", "fe80::1%2", "fe80::1%nosuch0", "[fe80::1%eth0]:9"] {
+    fn a_single_peer_owns_its_address_on_any_interface_that_is_no_other() {
+        for peer in ["fe80::1", "fe80::1%eth0", "fe80::1%2", "[fe80::1%eth0]:9"] {
             for source in ["[fe80::1%2]:9", "[fe80::1%8]:9", "[fe80::1]:9"] {
                 assert_eq!(owner_of(&[peer, "fe80::2%eth1"], source), Some(peer), "{source}");
             }
             assert_eq!(owner_of(&[peer], "[fe80::3%2]:9"), None, "{peer}");
         }
         assert_eq!(owner_of(&["[fe80::1%eth0]:9"], "[fe80::1%2]:8"), None);
+        // Whatever had the number 8 may have been it.
+        assert_eq!(owner_of(&["fe80::1%nosuch0"], "[fe80::1%8]:9"), Some("fe80::1%nosuch0"));
+        assert_eq!(owner_of(&["fe80::1%nosuch0"], "[fe80::1%2]:9"), None);
+        assert_eq!(owner_of(&["fe80::1%eth1", "[fe80::1%eth0]:9"], "[fe80::1%2]:8"), None);
     }
 
     #[test]

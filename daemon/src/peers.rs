@@ -267,18 +267,19 @@ impl Configured {
         of_host.next().filter(|_| of_host.next().is_none())
     }
 
-    /// Returns whether an address is that of a configured peer. Its interface matters only where it distinguishes peers.
+    /// Returns whether an address is that of a configured peer, as [`owner`] finds it.
     pub(crate) fn is_of_peer(&self, peer: &PeerAddress, address: SocketAddr) -> bool {
         let addresses = || self.settings.peers.values().map(|peer| &*peer.address);
-        peer.matches(address) && (!interface_decides(addresses(), address) || self.is_on(peer, address))
+        let is_on = self.is_on(peer, address);
+        peer.matches(address) && is_on.unwrap_or_else(|| !interface_decides(addresses(), address))
     }
 
     /// Returns whether an address is the given one, on its interface if it has one.
     pub(crate) fn is_exactly(&self, given: &PeerAddress, address: SocketAddr) -> bool {
-        given.matches(address) && self.is_on(given, address)
+        given.matches(address) && self.is_on(given, address) == Some(true)
     }
 
-    fn is_on(&self, given: &PeerAddress, address: SocketAddr) -> bool {
+    fn is_on(&self, given: &PeerAddress, address: SocketAddr) -> Option<bool> {
         let is_number_of = |interface: &Interface, number| self.interfaces.is_number_of(interface, number);
         given.is_on_interface_of(address, is_number_of)
     }

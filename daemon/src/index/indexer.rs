@@ -7,7 +7,7 @@ use super::bloom::Builder;
 use super::error::IndexError;
 use super::log::{Log, LogError};
 use super::shared::Index;
-use super::write::Store;
+use super::write::{Store, remove_all};
 
 /// Writes the index of a log. It holds a connection, and buffers while it works.
 pub(crate) struct Indexer {
@@ -78,6 +78,9 @@ impl Indexer {
             // No block is whole: the file, if there is one, is of no use and is not read.
             self.done = whole;
             self.index.withdraw();
+            if self.store.take().is_some() {
+                remove_all(&self.index.data_dir);
+            }
             return Ok(Step::Idle);
         }
         if damaged {
@@ -85,7 +88,10 @@ impl Indexer {
         }
         let Some(store) = &mut self.store else { return self.open(oldest) };
         store.drop_below(oldest)?;
-        self.index.publish(store.state());
+        if store.is_mostly_free()? {
+            return self.create(oldest);
+        }
+        self.index.publish(store.state(), store.used_bytes()?);
         let next = store.state().end;
         if next >= whole {
             self.done = whole;
@@ -108,7 +114,7 @@ impl Indexer {
             return self.create(oldest);
         }
         self.index.withdraw();
-        self.index.publish(state);
+        self.index.publish(state, store.used_bytes()?);
         self.store = Some(store);
         Ok(Step::Done)
     }
@@ -140,7 +146,7 @@ impl Indexer {
         };
         if let Some(builder) = &mut self.builder {
             store.append(&builder.finish(), anchor)?;
-            self.index.publish(store.state());
+            self.index.publish(store.state(), store.used_bytes()?);
         }
         Ok(Step::Done)
     }

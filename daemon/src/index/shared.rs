@@ -26,6 +26,8 @@ pub(crate) struct Index {
 pub(super) struct Shared {
     /// The first block in the file, and the one behind the last; none while there is no file to be read.
     pub(super) covered: Option<(u64, u64)>,
+    /// How much of the file is in use, in bytes.
+    pub(super) used_bytes: u64,
     /// Counts the files: a connection belongs to one.
     pub(super) generation: u64,
     pub(super) idle: Vec<Connection>,
@@ -50,6 +52,19 @@ impl Index {
     pub(crate) fn size_bytes(&self) -> u64 {
         let [file, log, _] = store::paths(&self.data_dir);
         [file, log].iter().map(|path| std::fs::metadata(path).map_or(0, |metadata| metadata.len())).sum()
+    }
+
+    /// Returns how much the index takes for the entries from an id on, in bytes, once it does not have the others any more; 0 while
+    /// there is no index to be read.
+    pub(crate) fn bytes_from(&self, oldest_id: u64) -> u64 {
+        let (covered, used_bytes) = {
+            let shared = self.shared.lock();
+            (shared.covered, shared.used_bytes)
+        };
+        let Some((first, end)) = covered else { return 0 };
+        let oldest = (oldest_id >> BLOCK_IDS_LOG2).clamp(first, end);
+        let used = u128::from(used_bytes) * u128::from(end - oldest) / u128::from(end - first);
+        u64::try_from(used).unwrap_or(u64::MAX)
     }
 
     /// Waits until a reader finds the index damaged.
@@ -86,9 +101,11 @@ impl Index {
         self.damage_found.notify_one();
     }
 
-    /// Lets readers use what is in the file.
-    pub(super) fn publish(&self, state: State) {
-        self.shared.lock().covered = (state.first < state.end).then_some((state.first, state.end));
+    /// Lets readers use what is in the file, of which so much is in use.
+    pub(super) fn publish(&self, state: State, used_bytes: u64) {
+        let mut shared = self.shared.lock();
+        shared.covered = (state.first < state.end).then_some((state.first, state.end));
+        shared.used_bytes = used_bytes;
     }
 
     /// Stops the use of the file, which is about to be deleted.

@@ -336,6 +336,29 @@ fn segments_below_the_oldest_entry_are_deleted() {
 }
 
 #[test]
+fn an_index_of_a_log_that_has_lost_most_is_created_again_and_counts_only_for_what_is_left() {
+    let (folder, reader, mut indexer) = indexed();
+    let whole = reader.index().bytes_from(1);
+    let half = reader.index().bytes_from(NEWEST / 2);
+    assert!((whole * 4 / 10..whole * 6 / 10).contains(&half), "{half} of {whole}");
+    let connection = Connection::open(folder.path().join(file::FILE_NAME)).unwrap();
+    let size = |folder: &TempDir| fs::metadata(folder.path().join(store::FILE_NAME)).unwrap().len();
+    // What is not used by blocks is free, as after a lower limit of size.
+    let index = Connection::open(folder.path().join(store::FILE_NAME)).unwrap();
+    index.execute("CREATE TABLE filler (b)", []).unwrap();
+    index.execute("INSERT INTO filler VALUES (zeroblob(16000000))", []).unwrap();
+    index.execute("DROP TABLE filler", []).unwrap();
+    index.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(index);
+    assert!(size(&folder) > 16_000_000);
+    connection.execute("DELETE FROM entry WHERE id < 66000", []).unwrap();
+    assert_eq!(indexer.step().unwrap(), Step::Created);
+    assert!(size(&folder) < 1_000_000);
+    run_steps(&mut indexer, usize::MAX);
+    same_answers(&folder, &reader, 25, 5);
+}
+
+#[test]
 fn a_log_without_a_whole_block_has_no_index() {
     let folder = tempfile::tempdir().unwrap();
     drop(file::open(folder.path()).unwrap());

@@ -30,6 +30,9 @@ const PAGE_SIZE_BYTES: u32 = 16 * 1024;
 const WAL_KEPT_BYTES: u32 = 1024 * 1024;
 const CHECKPOINT_PAGES: u32 = WAL_KEPT_BYTES / PAGE_SIZE_BYTES;
 
+/// How many pages a file has at most whatever part of it is free: 4 MiB.
+const SMALL_PAGES: u64 = 256;
+
 /// How much memory the writer's pages may take, in KiB.
 const CACHE_KIB: i32 = 512;
 
@@ -75,6 +78,24 @@ impl Store {
 
     pub(super) fn state(&self) -> State {
         self.state
+    }
+
+    /// Returns how much of the file is in use, in bytes.
+    pub(super) fn used_bytes(&self) -> Result<u64, IndexError> {
+        let (pages, free) = self.pages()?;
+        Ok((pages - free.min(pages)) * u64::from(PAGE_SIZE_BYTES))
+    }
+
+    /// Returns whether most of the file is free, because most of the log was removed: SQLite does not give pages back.
+    pub(super) fn is_mostly_free(&self) -> Result<bool, IndexError> {
+        let (pages, free) = self.pages()?;
+        Ok(pages > SMALL_PAGES && free > pages / 2)
+    }
+
+    /// Returns the number of pages, and how many of them are free.
+    fn pages(&self) -> Result<(u64, u64), IndexError> {
+        let number = |name| self.connection.pragma_query_value(None, name, |row| row.get(0));
+        Ok((number("page_count")?, number("freelist_count")?))
     }
 
     /// Adds the next block. The last one of a segment joins the segment's blocks.

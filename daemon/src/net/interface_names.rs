@@ -28,12 +28,14 @@ impl InterfaceNames {
         }
     }
 
-    /// Returns whether an interface has or had a number. No system call.
-    pub(crate) fn is_number_of(&self, interface: &InterfaceName, number: u32) -> bool {
+    /// Returns whether an interface has or had a number; none if no interface is known that has or had it. No system call.
+    pub(crate) fn is_number_of(&self, interface: &InterfaceName, number: u32) -> Option<bool> {
         let names = self.0.read();
         let last = |wanted: &str| names.iter().rev().find(|(_, name)| *name == wanted).map(|(last, _)| *last);
-        names.get(&number).is_some_and(|name| name == interface.as_str())
-            || interface.number_by(last) == Some(number)
+        if interface.number_by(last) == Some(number) {
+            return Some(true);
+        }
+        names.get(&number).map(|name| name == interface.as_str())
     }
 
     /// Returns the last name of the interface that an address has the number of; none if it has none, or no name is known.
@@ -91,20 +93,22 @@ mod tests {
         names.update(&[interface(2, "eth0"), interface(3, "4")]);
         names.update(&[interface(7, "eth0")]);
         for (name, number, expected) in [
-            ("eth0", 2, true),
-            ("eth0", 7, true),
-            ("eth0", 3, false),
-            ("eth1", 2, false),
-            ("7", 7, true),
-            ("9", 9, true),
-            ("4", 3, true),
-            ("4", 4, false),
+            ("eth0", 2, Some(true)),
+            ("eth0", 7, Some(true)),
+            ("eth0", 3, Some(false)),
+            ("eth1", 2, Some(false)),
+            ("eth0", 8, None),
+            ("7", 7, Some(true)),
+            ("9", 9, Some(true)),
+            ("4", 3, Some(true)),
+            ("4", 4, None),
         ] {
             assert_eq!(names.is_number_of(&named(name), number), expected, "{name} {number}");
         }
         // The newest interface with a number has it.
         names.update(&[interface(2, "eth1")]);
-        assert!(names.is_number_of(&named("eth1"), 2) && !names.is_number_of(&named("eth0"), 2));
+        let has = |name: &str, number| names.is_number_of(&named(name), number);
+        assert_eq!((has("eth1", 2), has("eth0", 2)), (Some(true), Some(false)));
         let of_scope = |address: &str| names.of_scope(address.parse().unwrap());
         assert_eq!((of_scope("[fe80::1%7]:9").as_deref(), of_scope("[fe80::1%9]:9")), (Some("eth0"), None));
         assert_eq!((of_scope("[fe80::1]:9"), of_scope("10.0.0.7:9")), (None, None));
@@ -115,10 +119,14 @@ mod tests {
         let names = InterfaceNames::default();
         assert!(!names.look_up_by(&named("eth0"), |_| None));
         assert!(names.look_up_by(&named("eth0"), |_| Some(2)));
-        assert!(names.look_up_by(&named("eth0"), |_| None) && names.is_number_of(&named("eth0"), 2));
+        assert!(
+            names.look_up_by(&named("eth0"), |_| None) && names.is_number_of(&named("eth0"), 2) == Some(true)
+        );
         // A number as written names no interface.
-        assert!(names.look_up_by(&named("2"), |_| Some(2)) && names.is_number_of(&named("eth0"), 2));
-        assert!(names.look_up(&named("lo")) && names.is_number_of(&named("lo"), 1));
+        assert!(
+            names.look_up_by(&named("2"), |_| Some(2)) && names.is_number_of(&named("eth0"), 2) == Some(true)
+        );
+        assert!(names.look_up(&named("lo")) && names.is_number_of(&named("lo"), 1) == Some(true));
     }
 
     #[test]
@@ -128,6 +136,9 @@ mod tests {
             names.update(&[interface(1, "lo"), interface(number, "veth0")]);
             assert!(names.0.read().len() <= MAX_NUMBERS);
         }
-        assert!(names.is_number_of(&named("lo"), 1) && names.is_number_of(&named("veth0"), 9_999));
+        assert!(
+            names.is_number_of(&named("lo"), 1) == Some(true)
+                && names.is_number_of(&named("veth0"), 9_999) == Some(true)
+        );
     }
 }

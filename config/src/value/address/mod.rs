@@ -315,18 +315,18 @@ impl PeerAddress {
         *ip == source.ip().to_canonical() && port.is_none_or(|port| port == source.port())
     }
 
-    /// Returns whether `source` is on the interface of this address, where `is_number_of` returns whether an interface has a
-    /// number. Without an interface, every source is.
+    /// Returns whether `source` is on the interface of this address, where `is_number_of` returns that of an interface and a number;
+    /// none if no interface is known that has the number. Without an interface, every source is.
     pub fn is_on_interface_of(
         &self,
         source: SocketAddr,
-        is_number_of: impl FnOnce(&Interface, u32) -> bool,
-    ) -> bool {
+        is_number_of: impl FnOnce(&Interface, u32) -> Option<bool>,
+    ) -> Option<bool> {
         let number = match source {
             SocketAddr::V6(source) => source.scope_id(),
             SocketAddr::V4(_) => 0,
         };
-        self.0.interface.as_ref().is_none_or(|interface| is_number_of(interface, number))
+        self.0.interface.as_ref().map_or(Some(true), |interface| is_number_of(interface, number))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
 use crate::inbox::file::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, empty_log, file_bytes};
+use crate::inbox::queries::bounds;
 use crate::index::Index;
 use crate::service::backup_mark;
 
@@ -125,7 +126,9 @@ impl Maintenance {
         let result = self.apply(connection, limits).and_then(|()| {
             // What the write-ahead log may take, not what it takes now: reacting to its changes would write more into it.
             // An index that is too large is not compensated by removing messages, and half of a tiny inbox is for them.
-            let beside = (2 * usual_wal_bytes(limits) + self.index.size_bytes()).min(limits.max_bytes / 2);
+            // What the index has for removed entries is about to go.
+            let index_bytes = self.index.bytes_from(bounds(connection)?.oldest);
+            let beside = (2 * usual_wal_bytes(limits) + index_bytes).min(limits.max_bytes / 2);
             self.retention.step(connection, &limits, beside, clock)
         });
         let step = match result {

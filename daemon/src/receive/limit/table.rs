@@ -106,7 +106,7 @@ impl Table {
         from: SocketAddr,
         now_ns: u64,
         length: usize,
-        is_number_of: impl Fn(&Interface, u32) -> bool,
+        is_number_of: impl Fn(&Interface, u32) -> Option<bool>,
     ) -> bool {
         let (at, rule) = match self.peer(from, is_number_of) {
             Some(number) => (SHARED + 1 + number, self.peers[number].1),
@@ -130,7 +130,11 @@ impl Table {
     }
 
     /// Finds the configured peer that an address belongs to, as [`owner`] does among all of them.
-    fn peer(&self, from: SocketAddr, is_number_of: impl Fn(&Interface, u32) -> bool) -> Option<usize> {
+    fn peer(
+        &self,
+        from: SocketAddr,
+        is_number_of: impl Fn(&Interface, u32) -> Option<bool>,
+    ) -> Option<usize> {
         let source = Source::exactly(from.ip());
         let first = self.by_address.partition_point(|(known, ..)| *known < source);
         let same = &self.by_address[first..];
@@ -227,7 +231,7 @@ mod tests {
 
     fn admitted(table: &mut Table, from: &str, now_ns: u64, datagrams: usize) -> usize {
         let from = from.parse().unwrap();
-        (0..datagrams).filter(|_| table.admits(from, now_ns, 100, |_, _| false)).count()
+        (0..datagrams).filter(|_| table.admits(from, now_ns, 100, |_, _| None)).count()
     }
 
     fn stranger(number: u32) -> SocketAddr {
@@ -279,7 +283,7 @@ mod tests {
         for number in 0..1_000_000 {
             // A second in which all buckets are in use, and the camera sends half as often as it may.
             let now_ns = u64::from(number) * 1_000;
-            refused += u32::from(!table.admits(stranger(number), now_ns, 10, |_, _| false));
+            refused += u32::from(!table.admits(stranger(number), now_ns, 10, |_, _| None));
             if number % 20_000 == 0 {
                 kept += admitted(&mut table, "192.0.2.1:5", now_ns, 1);
             }
@@ -293,14 +297,13 @@ mod tests {
         let mut table = table("access.limit = '1/s'");
         let all = 20 * STRANGERS as u32;
         let first: Vec<_> =
-            (0..all).filter(|number| table.admits(stranger(*number), 0, 1, |_, _| false)).collect();
+            (0..all).filter(|number| table.admits(stranger(*number), 0, 1, |_, _| None)).collect();
         assert!(first.len() > STRANGERS * 9 / 10 && first.len() <= STRANGERS + 2, "{}", first.len());
         // The second datagram of the burst: each finds its own bucket again.
         let own = |number: &&u32| table.of_stranger(Source::of(stranger(**number).ip()), 0) != SHARED;
         assert!(first.iter().filter(own).count() >= first.len() - 2);
         // Idle buckets are taken over.
-        let again =
-            (all..2 * all).filter(|number| table.admits(stranger(*number), BURST_NS, 1, |_, _| false));
+        let again = (all..2 * all).filter(|number| table.admits(stranger(*number), BURST_NS, 1, |_, _| None));
         assert!(again.count() > STRANGERS * 9 / 10);
     }
 
@@ -309,7 +312,7 @@ mod tests {
         let mut table = table("access.limit = '1/s'");
         for number in 1..=20 {
             for _ in 0..2 + number {
-                table.admits(stranger(number), 0, 1, |_, _| false);
+                table.admits(stranger(number), 0, 1, |_, _| None);
             }
         }
         let excess = table.take_excess();
@@ -359,7 +362,7 @@ mod tests {
             };
             for (number, step, is_end) in steps {
                 now_ns += step / 10;
-                refused += u64::from(!table.admits(stranger(number), now_ns, 1, |_, _| false));
+                refused += u64::from(!table.admits(stranger(number), now_ns, 1, |_, _| None));
                 if is_end {
                     report(&mut table);
                 }

@@ -317,7 +317,7 @@ fn name_of<'a>(
     peers: impl Iterator<Item = &'a (String, PeerAddress)> + Clone,
     address: SocketAddr,
 ) -> Option<&'a str> {
-    let is_number_of = |interface: &Interface, number| interface.number() == Some(number);
+    let is_number_of = |interface: &Interface, number| interface.number().map(|own| own == number);
     owner(peers.map(|(name, address)| (name.as_str(), address)), address, is_number_of)
 }
 

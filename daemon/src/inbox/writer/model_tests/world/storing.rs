@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::machine::{HOUR, Moment, SECOND};
 use super::super::reference::{Entry, Pending};
 use super::state::World;
+use crate::inbox::queries::bounds;
 use crate::inbox::queue::{Batch, Item};
 use crate::inbox::writer::{MAX_BYTES_PER_COMMIT, next_commit};
 
@@ -125,7 +126,8 @@ impl World {
         let used = pragma("page_count") - pragma("freelist_count");
         let max_bytes = u64::from(self.kept.0.unwrap_or(4_096)) * 1024 * 1024;
         let log = (max_bytes / 64).clamp(256 * 1024, 16 * 1024 * 1024);
-        let beside = (2 * log + self.daemon.reader.index().size_bytes()).min(max_bytes / 2);
+        let oldest = bounds(connection).unwrap().oldest;
+        let beside = (2 * log + self.daemon.reader.index().bytes_from(oldest)).min(max_bytes / 2);
         let allowed = max_bytes.saturating_sub(beside) / PAGE_BYTES;
         let spare = (allowed / 64).clamp(16, 512).min(allowed / 4);
         self.reference.count_excess((used + spare).saturating_sub(allowed) * PAGE_BYTES)
