@@ -7,6 +7,7 @@ mod chinese;
 mod clock;
 mod consumers;
 mod damaged;
+mod damaged_again;
 mod durable;
 mod earlier_daemon;
 mod export;
