@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use rusqlite::Connection;
+
 use super::damaged::inbox_changed_by;
 use crate::support::{Daemon, Peer, eventually};
 
@@ -26,7 +28,16 @@ fn stopped(daemon: Daemon) -> tempfile::TempDir {
     let payloads: Vec<_> = (100..150).map(|number| format!("{number} {}", "x".repeat(1_000))).collect();
     daemon.receive_from(&Peer::new(), &payloads);
     assert!(daemon.status()["inbox"]["newest_id"].as_u64() > Some(1_000_000));
-    daemon.into_folder().0
+    with_whole_file(daemon)
+}
+
+/// Stops a daemon, whose write-ahead log is copied into the file.
+fn with_whole_file(daemon: Daemon) -> tempfile::TempDir {
+    let (folder, _) = daemon.into_folder();
+    let connection = Connection::open(folder.path().join("data/inbox.db")).unwrap();
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    connection.close().unwrap();
+    folder
 }
 
 fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -63,7 +74,7 @@ fn a_second_damage_counts_no_unused_id_as_lost() {
     let entries = daemon.status()["inbox"]["entries"].as_u64();
     assert_eq!(entries, Some(daemon.entries().len() as u64));
     // The first messages behind the ids that were not used.
-    let (folder, _) = daemon.into_folder();
+    let folder = with_whole_file(daemon);
     let has = |page: &[u8]| page[0] == 13 && page.windows(6).any(|part| part == b"100 xx");
     change(&path, |bytes| bytes.chunks_mut(16_384).find(|page| has(page)).unwrap().fill(0));
     let (daemon, third) = recovered(folder);

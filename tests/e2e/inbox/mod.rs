@@ -12,6 +12,7 @@ mod durable;
 mod earlier_daemon;
 mod export;
 mod faults;
+mod following;
 mod frames;
 mod index;
 mod losses;
