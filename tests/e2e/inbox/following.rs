@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::reading::{having_received, read, unread};
-use crate::support::{Daemon, Peer, eventually, id, ids, scaled, texts};
+use super::reading::{having_received, unread};
+use crate::support::{Daemon, Peer, eventually, id, scaled};
 
 /// More than the pipe and all the buffers in between hold.
 const MANY: usize = 3_000;

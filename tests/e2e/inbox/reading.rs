@@ -1,13 +1,10 @@
 //! Reading the inbox: every entry is shown at least once, shown entries count as read, consumers are independent.
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
-
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, Rpc, eventually, id, ids, scaled, texts};
+use crate::support::{Daemon, Peer, Rpc, eventually, id, ids, texts};
 
 /// Starts a daemon that has received these messages from one peer.
 pub(super) fn having_received(messages: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Daemon {
@@ -18,7 +15,7 @@ pub(super) fn having_received(messages: impl IntoIterator<Item = impl AsRef<[u8]
 
 /// Returns the texts of what `udpchatctl --json inbox` prints with these arguments; notes about new consumers are not wanted.
 #[track_caller]
-pub(super) fn read(daemon: &Daemon, args: &[&str]) -> Vec<String> {
+fn read(daemon: &Daemon, args: &[&str]) -> Vec<String> {
     let entries = daemon.ctl(&[&["-q", "--json", "inbox"], args].concat()).json();
     texts(&entries).into_iter().map(str::to_owned).collect()
 }
