@@ -18,7 +18,9 @@ use crate::inbox::file::{self, OpenError, Opened, Used};
 use crate::inbox::kept::table;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::Salvage;
-use crate::inbox::recovery::{MAX_PLAUSIBLE_ID, kept_rows, known_ids, schema_tables, segment};
+use crate::inbox::recovery::{
+    MAX_PLAUSIBLE_ID, kept_rows, known_ids, schema_tables, segment, skipped, skipped_ids,
+};
 use crate::inbox::writer::recovered;
 use crate::index;
 use crate::service::systemd::still_starting;
@@ -108,6 +110,10 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
         let (missing, known) = missing(&connection, path)?;
         index::remove(data_dir);
         recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
+        let skipped = skipped_ids(path);
+        for Segment { first, last, .. } in &missing {
+            skipped::replace(&connection, (*first, *last), &skipped).map_err(InboxError::from)?;
+        }
         plan::add(&connection, data_dir, &missing).map_err(InboxError::from)?;
         let held = take_over_held(&mut connection, path).map_err(InboxError::from)?;
         let total = recover_planned(&mut connection, data_dir)?;
@@ -188,8 +194,12 @@ fn missing(connection: &Connection, path: &Path) -> Result<(Vec<Segment>, u64), 
     let ranges = ranges.into_iter().map(|(first, to)| (first, last.min(to)));
     let ranges: Gaps = ranges.filter(|(first, last)| first <= last).collect();
     let beginning = first_of_file.unwrap_or(last + 1);
-    let absent = ranges.iter().map(|(from, to)| (to + 1).saturating_sub(beginning.max(*from)));
-    let known = (last + 1).saturating_sub(beginning).saturating_sub(absent.sum());
+    let skipped = skipped_ids(path);
+    let had = |(first, last): (u64, u64)| -> u64 {
+        skipped::without((first, last), &skipped).iter().map(|(first, last)| last - first + 1).sum()
+    };
+    let absent = ranges.iter().filter_map(|ids| skipped::overlap(*ids, (beginning, last))).map(had);
+    let known = had((beginning, last)).saturating_sub(absent.sum());
     let segment = |(first, last)| Segment { first, last, file: path.to_owned() };
     Ok((ranges.into_iter().map(segment).collect(), known))
 }

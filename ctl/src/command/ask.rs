@@ -8,12 +8,12 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
-use udpchat_api::{Entry, Message, Raw};
+use udpchat_api::{Entry, Message};
 use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
-use super::filter::{bytes, count, pattern};
+use super::filter::{ContentArgs, count};
 use super::send::{self, FormArgs, MessageArgs};
 use super::wait::{self, Bounces, Retry, Wanted};
 use crate::connect::check_read_permission;
@@ -42,6 +42,8 @@ Examples:
 /// Send a message and wait for the answer
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
+#[command(mut_arg("grep", |arg| arg.help("Accept only answers whose text matches the regular expression RE")))]
+#[command(mut_arg("grep_hex", |arg| arg.help("Accept only answers that contain these bytes, given as hex digits")))]
 pub(crate) struct AskArgs {
     // Not a documentation comment: the brackets would be links.
     #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the default port is 7788")]
@@ -63,15 +65,8 @@ pub(crate) struct AskArgs {
     /// Wait for N answers
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = count)]
     pub(crate) count: u64,
-    /// Accept only answers whose text matches the regular expression RE
-    #[arg(long, value_name = "RE")]
-    pub(crate) grep: Option<String>,
-    /// Ignore upper and lower case in RE
-    #[arg(short, long, requires = "grep")]
-    pub(crate) ignore_case: bool,
-    /// Accept only answers that contain these bytes, given as hex digits
-    #[arg(long, value_name = "HEX", value_parser = bytes)]
-    pub(crate) grep_hex: Option<Raw>,
+    #[command(flatten)]
+    pub(crate) content: ContentArgs,
     /// Accept answers from every peer, for broadcast and multicast
     #[arg(long)]
     pub(crate) anyone: bool,
@@ -134,7 +129,10 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let moved = match &waited {
         Err(error) if elsewhere.is_none() && (error.is_timeout() || error.is_bounce()) => {
             let moved = send::OtherPort::since(&socket, &arguments.to, first).await;
-            if arguments.last_port { moved.map(send::OtherPort::of_last_port) } else { moved }
+            match arguments.last_port {
+                true => moved.and_then(|moved| moved.of_last_port(first.id)),
+                false => moved,
+            }
         }
         _ => None,
     };
@@ -226,8 +224,8 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
         after: Some(first.id),
         from: if arguments.anyone { Vec::new() } else { asked() },
         direction: Some(DirectionFilter::In),
-        grep: arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case)),
-        contains: arguments.grep_hex.clone(),
+        grep: arguments.content.pattern(),
+        contains: arguments.content.grep_hex.clone(),
         ..SubscribeParams::default()
     };
     let from = (!arguments.anyone).then(|| match &first.name {

@@ -17,6 +17,28 @@ use crate::error::{CtlError, Result};
 use crate::output::local_time;
 use crate::time;
 
+/// The flags that select messages by their content.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub(crate) struct ContentArgs {
+    /// Only messages whose text matches the regular expression RE
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// Ignore upper and lower case in RE
+    #[arg(short, long, requires = "grep")]
+    pub(crate) ignore_case: bool,
+    /// Only messages that contain these bytes, given as hex digits
+    #[arg(long, value_name = "HEX", value_parser = bytes)]
+    pub(crate) grep_hex: Option<Raw>,
+}
+
+impl ContentArgs {
+    /// Returns the pattern for the daemon.
+    pub(super) fn pattern(&self) -> Option<String> {
+        let grep = self.grep.as_ref()?;
+        Some(if self.ignore_case { format!("(?i){grep}") } else { grep.clone() })
+    }
+}
+
 /// The filters on the command line, the same for every command that reads history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Which entries")]
@@ -40,15 +62,8 @@ pub(crate) struct FilterArgs {
     /// Only entries before the time T
     #[arg(short = 'U', long, value_name = "T", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
-    /// Only messages whose text matches the regular expression RE
-    #[arg(long, value_name = "RE")]
-    pub(crate) grep: Option<String>,
-    /// Ignore upper and lower case in RE
-    #[arg(short, long, requires = "grep")]
-    pub(crate) ignore_case: bool,
-    /// Only messages that contain these bytes, given as hex digits
-    #[arg(long, value_name = "HEX", value_parser = bytes)]
-    pub(crate) grep_hex: Option<Raw>,
+    #[command(flatten)]
+    pub(crate) content: ContentArgs,
 }
 
 impl FilterArgs {
@@ -207,9 +222,9 @@ impl Filter {
     pub(super) fn of(arguments: &FilterArgs, now: impl Fn() -> Zoned) -> Result<Self> {
         let (since, until) = period(arguments.since.as_deref(), arguments.until.as_deref(), now)?;
         let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
-        let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
+        let grep = arguments.content.pattern();
         let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
-        let (not_from, contains) = (arguments.not_from.clone(), arguments.grep_hex.clone());
+        let (not_from, contains) = (arguments.not_from.clone(), arguments.content.grep_hex.clone());
         Ok(Self { from, not_from, direction, since, until, grep, contains, ..Self::default() })
     }
 
@@ -313,11 +328,6 @@ pub(super) fn period(
         return Err(CtlError::usage(text).hint(tr!("`--since` is the earlier time, `--until` the later one")));
     }
     Ok((since, until))
-}
-
-/// Returns the pattern for the daemon.
-pub(super) fn pattern(grep: &str, ignore_case: bool) -> String {
-    if ignore_case { format!("(?i){grep}") } else { grep.to_owned() }
 }
 
 /// Reads the bytes of `--grep-hex`.

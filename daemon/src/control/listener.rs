@@ -93,18 +93,14 @@ async fn report_removal(control: &Control) {
     let mut reloads = control.rules.subscribe();
     loop {
         let watch = FileWatch::new(control.socket.path());
-        if control.socket.is_gone() {
-            // The units may be about to stop.
-            sleep(REMOVAL_GRACE).await;
-            if control.socket.is_gone() {
-                let problem = format!(
-                    "the file of the control socket {} was removed, so no client can connect: stop the socket unit and the service, \
-                     then start them",
-                    control.socket.path().display()
-                );
-                control.daemon.health.report(Component::Control, problem);
-                return;
-            }
+        if stays_gone(|| control.socket.is_gone()).await {
+            let problem = format!(
+                "the file of the control socket {} was removed, so no client can connect: stop the socket unit and the service, \
+                 then start them",
+                control.socket.path().display()
+            );
+            control.daemon.health.report(Component::Control, problem);
+            return;
         }
         tokio::select! {
             changed = async { watch?.changed().await } => {
@@ -115,6 +111,16 @@ async fn report_removal(control: &Control) {
             _ = reloads.changed() => {}
         }
     }
+}
+
+/// Returns whether the file of a socket is gone and does not come back in the grace.
+async fn stays_gone(is_gone: impl Fn() -> bool) -> bool {
+    if !is_gone() {
+        return false;
+    }
+    // The units may be about to stop.
+    sleep(REMOVAL_GRACE).await;
+    is_gone()
 }
 
 /// Waits until the socket was removed, and creates it again.
@@ -277,4 +283,31 @@ async fn send_refusal(mut stream: Connection, why: ErrorObject) {
         tokio::io::copy(&mut written, &mut tokio::io::sink()).await
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_removed_socket_is_reported_after_the_grace() {
+        // Of each look, whether the file is gone; then the result, and whether it has waited.
+        for (looks, expected, waits) in
+            [(&[true, true][..], true, true), (&[true, false], false, true), (&[false], false, false)]
+        {
+            let (began, look) = (Instant::now(), Cell::new(0));
+            let is_gone = || {
+                // Nothing is looked at within the grace.
+                let since = if look.get() == 0 { Duration::ZERO } else { REMOVAL_GRACE };
+                assert_eq!(began.elapsed().as_secs(), since.as_secs());
+                looks[look.replace(look.get() + 1)]
+            };
+            assert_eq!(stays_gone(is_gone).await, expected, "{looks:?}");
+            assert_eq!((look.get(), began.elapsed() >= REMOVAL_GRACE), (looks.len(), waits), "{looks:?}");
+        }
+    }
 }

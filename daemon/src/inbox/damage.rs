@@ -44,7 +44,7 @@ struct State {
     generation: u64,
     /// In rising order, not adjacent.
     unreadable: Vec<Damaged>,
-    /// The ids before those of recorded gaps, in rising order.
+    /// The ids before those of recorded gaps, and those that were skipped, in rising order, not adjacent.
     recorded: Vec<(u64, u64)>,
     /// The ids that a recovery has still to bring.
     awaited: Option<(u64, u64)>,
@@ -54,13 +54,14 @@ struct State {
 
 impl Damage {
     /// Forgets everything: another file is read from now on, or what was found is not certain. `recorded` are the ids before those of
-    /// recorded gaps, `awaited` those that a recovery has still to bring. Calls `also` before anything else is found.
+    /// recorded gaps and the skipped ones, `awaited` those that a recovery has still to bring. Calls `also` before anything else is found.
     ///
     /// Readers must not get a connection to the file before any more.
     pub(crate) fn reset(&self, recorded: Vec<(u64, u64)>, awaited: Option<(u64, u64)>, also: impl FnOnce()) {
         let mut state = self.state.lock();
         let generation = state.generation + 1;
-        *state = State { generation, recorded, awaited, ..State::default() };
+        *state = State { generation, awaited, ..State::default() };
+        recorded.into_iter().for_each(|ids| state.record(ids));
         self.irreparable.store(false, Ordering::Release);
         also();
         self.changed.notify_all();
@@ -101,12 +102,10 @@ impl Damage {
         ranges.find(|(first, last)| (*first..=*last).contains(&id)).map(|(_, last)| *last)
     }
 
-    /// Adds the ids that a recorded gap stands for, without its own.
+    /// Adds the ids that a recorded gap stands for, without its own, or skipped ones.
     pub(crate) fn record(&self, first: u64, last: u64) {
         if first <= last {
-            let mut state = self.state.lock();
-            let at = state.recorded.partition_point(|(other, _)| *other < first);
-            state.recorded.insert(at, (first, last));
+            self.state.lock().record((first, last));
         }
     }
 
@@ -154,6 +153,15 @@ impl Damage {
 }
 
 impl State {
+    /// Adds ids, together with those that overlap or are adjacent.
+    fn record(&mut self, (first, last): (u64, u64)) {
+        let from = self.recorded.partition_point(|(_, other)| other.saturating_add(1) < first);
+        let to = self.recorded.partition_point(|(other, _)| *other <= last.saturating_add(1));
+        let touched = &self.recorded[from..to.max(from)];
+        let whole = touched.iter().fold((first, last), |whole, ids| (whole.0.min(ids.0), whole.1.max(ids.1)));
+        self.recorded.splice(from..to.max(from), [whole]);
+    }
+
     fn news(&mut self) -> Option<String> {
         if !std::mem::take(&mut self.has_news) {
             return None;

@@ -65,7 +65,7 @@ fn a_plot_is_of_selected_messages() {
     daemon.receive_from(&peer, ["ok t=3", "no t=5", "ok t=6"]);
     assert!(live.line().ends_with("\tt\t6"));
     let twice = daemon.ctl(&["plot", "t=@0:u8", "t"]);
-    twice.fails(2, &["two FIELDs have the name `t`", "t2=@6:i16"]);
+    twice.fails(2, &["two numbers have the name `t`", "t2=@6:i16"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// Creates an inbox with a few messages, and changes its file with SQL while no daemon runs.
-fn inbox_changed_by(sql: &str) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn inbox_changed_by(sql: &str) -> (tempfile::TempDir, PathBuf) {
     let daemon = Daemon::start();
     let payloads: Vec<_> = (0..100).map(|number| format!("{number} {}", "x".repeat(1_000))).collect();
     daemon.receive_from(&Peer::new(), &payloads);

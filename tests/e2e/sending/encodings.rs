@@ -70,12 +70,25 @@ fn a_text_that_some_members_cannot_get_is_sent_to_none() {
     let tables = peers.iter().zip(encodings).enumerate().map(|(number, (peer, encoding))| {
         format!("[peers.p{number}]\naddress = '{}'\nencoding = '{encoding}'\n", peer.name())
     });
-    let config = tables.collect::<String>() + "[peers.all]\nmembers = ['p0', 'p1', 'p2']\n";
+    let config = tables.collect::<String>()
+        + "[peers.all]\nmembers = ['p0', 'p1', 'p2']\n[peers.plc]\naddress = '127.0.0.1:9'\nencoding = 'hex'\n";
     let daemon = Daemon::start_with(&config, &[]);
     let refused = daemon.ctl(&["send", "all", "work 😀"]);
     refused.fails(5, &["gbk cannot hold `😀` (U+1F600), for p0, p2; nothing was sent\nhint: "]);
     daemon.ctl(&["send", "p0,p1", "😀"]).fails(5, &["(U+1F600), for p0; nothing was sent"]);
+    daemon.ctl(&["send", "p1,plc", "01 0z"]).fails(
+        5,
+        &["`z` is no byte in hexadecimal digits, which the encoding of this peer takes, for plc; nothing was sent"],
+    );
+    daemon.ctl(&["send", "all,plc", "01 😀"]).fails(
+        5,
+        &[
+            "(U+1F600), for p0, p2; `😀` is no byte in hexadecimal digits",
+            "takes, for plc; nothing was sent\n",
+        ],
+    );
     assert!(daemon.entries().is_empty());
+    daemon.ctl(&["send", "all,plc", "01 0a"]).ok();
     daemon.ctl(&["send", "all", "work"]).ok();
     daemon.ctl(&["send", "all", "😀", "-e", "utf-8"]).ok();
 }

@@ -19,7 +19,7 @@ use super::context::Context;
 use super::filter::{Filter, FilterArgs, KindArgs};
 use super::pages::Pages;
 use super::senders;
-use super::wanted_number::WantedNumber;
+use super::wanted_number::{WantedNumber, distinct, names};
 use crate::connect::newest_id;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, Sink, counted};
@@ -220,17 +220,15 @@ const OF_LINES: [&str; 4] = ["jsonl", "ndjson", "json", "log"];
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads `--fields`. Chinese keyboards make full-width commas.
+/// Reads `--fields`.
 fn wanted(fields: &[String]) -> Result<Vec<WantedNumber>> {
-    let names = fields.iter().flat_map(|names| names.split(['，', '、'])).map(|name| name.trim().to_owned());
-    let names: Vec<String> = names.collect();
-    if names.iter().any(String::is_empty) {
+    if names(fields).any(str::is_empty) {
         let message = tr!("--fields has an empty name");
         return Err(
             CtlError::usage(message).hint(tr!("write the names with commas between them: `temp,hum`"))
         );
     }
-    names.iter().map(|name| name.parse().map_err(CtlError::usage)).collect()
+    distinct(names(fields))
 }
 
 /// The format with its state.

@@ -122,7 +122,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::command::filter::DirectionArg;
+    use crate::command::filter::{ContentArgs, DirectionArg};
     use crate::command::inbox::Start;
 
     fn plan(arguments: &InboxArgs) -> Plan {
@@ -160,6 +160,10 @@ mod tests {
         assert_eq!(named.wanted, consumer(Some("x"), Some(Start::Now), true));
     }
 
+    fn content(grep: Option<String>) -> ContentArgs {
+        ContentArgs { grep, ..ContentArgs::default() }
+    }
+
     #[test]
     fn a_filter_shows_all_that_matches() {
         let text = || Some("2h".to_owned());
@@ -167,7 +171,7 @@ mod tests {
             FilterArgs { from: vec!["bob".to_owned()], ..FilterArgs::default() },
             FilterArgs { since: text(), ..FilterArgs::default() },
             FilterArgs { until: text(), ..FilterArgs::default() },
-            FilterArgs { grep: text(), ..FilterArgs::default() },
+            FilterArgs { content: content(text()), ..FilterArgs::default() },
             FilterArgs { direction: Some(DirectionArg::Out), ..FilterArgs::default() },
         ] {
             let arguments = InboxArgs { filter, ..none() };
@@ -221,7 +225,7 @@ mod tests {
             direction: Some(DirectionArg::Out),
             since: Some("2h".to_owned()),
             until: Some("now".to_owned()),
-            grep: Some("x".to_owned()),
+            content: content(Some("x".to_owned())),
             ..FilterArgs::default()
         }));
         let (page, subscription) = (plan.page(), plan.subscription(7));

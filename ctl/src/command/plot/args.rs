@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use udpchat_api::Raw;
 use udpchat_locale::tr;
 
 use super::series::{LONGEST_SPAN, SHORTEST_SPAN};
 use crate::command::completions::candidates;
 use crate::command::condition::WhereArgs;
-use crate::command::filter::bytes;
+use crate::command::filter::ContentArgs;
 
 const HELP: &str = "\
 Numbers are read from the text of received messages, line by line: name=value and name:value, JSON, columns of numbers \
@@ -55,15 +54,8 @@ pub(crate) struct PlotArgs {
     /// End with what arrived before the time T, and do not wait for more
     #[arg(short = 'U', long, value_name = "T", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
-    /// Only messages whose text matches the regular expression RE
-    #[arg(long, value_name = "RE")]
-    pub(crate) grep: Option<String>,
-    /// Ignore upper and lower case in RE
-    #[arg(short, long, requires = "grep")]
-    pub(crate) ignore_case: bool,
-    /// Only messages that contain these bytes, given as hex digits
-    #[arg(long, value_name = "HEX", value_parser = bytes)]
-    pub(crate) grep_hex: Option<Raw>,
+    #[command(flatten)]
+    pub(crate) content: ContentArgs,
     #[command(flatten)]
     pub(crate) conditions: WhereArgs,
     /// How much time the plot shows, for example 30s or 10m; a number alone is seconds [default: since the time of -S, otherwise 1m]

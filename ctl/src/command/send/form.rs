@@ -199,23 +199,35 @@ pub(super) fn check_text<'a>(
     peers: impl Iterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<()> {
     let mut known = BTreeMap::new();
-    let (mut first, mut unable) = (None, Vec::new());
-    for (peer, encoding) in peers.filter(|(_, encoding)| encoding.is_some() && !is_hex(message, *encoding)) {
+    let mut refusals: Vec<Refusal<'_>> = Vec::new();
+    for (peer, encoding) in peers.filter(|(_, encoding)| encoding.is_some()) {
         // An encoding that does not exist is an error of each message.
         let refusal = || encoded(text, message, encoding).err().filter(|error| error.exit() == Exit::NotSent);
-        let refusal = known.entry(encoding).or_insert_with(refusal);
-        if let Some(CtlError::Failed(refusal)) = refusal {
-            first.get_or_insert_with(|| (refusal.message.clone(), refusal.hint.clone()));
-            unable.push(peer);
+        let Some(CtlError::Failed(refusal)) = known.entry(encoding).or_insert_with(refusal) else { continue };
+        match refusals.iter_mut().find(|other| other.reason == refusal.message) {
+            Some(other) => other.peers.push(peer),
+            None => refusals.push(Refusal {
+                reason: refusal.message.clone(),
+                hint: refusal.hint.clone().unwrap_or_default(),
+                peers: vec![peer],
+            }),
         }
     }
-    let Some((reason, hint)) = first else { return Ok(()) };
-    let peers = shortened(&unable);
-    let text = match message.encoding {
-        Some(_) => tr!("{reason}; nothing was sent", reason),
-        None => tr!("{reason}, for {peers}; nothing was sent", reason, peers),
-    };
-    Err(CtlError::not_sent("not_encodable", text).hint(hint.unwrap_or_default()))
+    let Some(Refusal { hint, .. }) = refusals.first() else { return Ok(()) };
+    let reasons = refusals.iter().map(|Refusal { reason, peers, .. }| match message.encoding {
+        Some(_) => reason.clone(),
+        None => tr!("{reason}, for {peers}", reason, peers = peers.join(tr!(", "))),
+    });
+    let reasons = reasons.collect::<Vec<_>>().join(tr!("; "));
+    let text = tr!("{reason}; nothing was sent", reason = reasons);
+    Err(CtlError::not_sent("not_encodable", text).hint(hint))
+}
+
+/// Why a text cannot be sent to some peers.
+struct Refusal<'a> {
+    reason: String,
+    hint: String,
+    peers: Vec<&'a str>,
 }
 
 /// Lists the names of peers, of many only the first ones.

@@ -19,9 +19,9 @@ pub(in crate::command) enum OtherPort {
     OfPeer { name: String, heard: String },
     /// A host whose address was written without a port, and which was heard from other ports only.
     OfHost { to: String, heard: SocketAddr },
-    /// A destination with a port, whose host has sent something from another port since its last message.
+    /// A destination with a port, whose host has sent its last message from another port.
     Since { to: String, heard: SocketAddr, id: u64 },
-    /// The same of a message to the last port that was known.
+    /// A destination to whose last port a message was sent, and whose host has sent something from another port since.
     Moved { heard: SocketAddr, id: u64 },
 }
 
@@ -88,11 +88,11 @@ impl OtherPort {
             .then(|| Self::OfHost { to: to.to_owned(), heard: last })
     }
 
-    /// Returns it for a message that went to the last port at its time.
-    pub(in crate::command) fn of_last_port(self) -> Self {
+    /// Returns it for a message that went to the last port at its time; none if nothing came from another port since.
+    pub(in crate::command) fn of_last_port(self, sent: u64) -> Option<Self> {
         match self {
-            Self::Since { heard, id, .. } => Self::Moved { heard, id },
-            other => other,
+            Self::Since { heard, id, .. } => (id > sent).then_some(Self::Moved { heard, id }),
+            other => Some(other),
         }
     }
 
@@ -144,12 +144,15 @@ mod tests {
 
     #[test]
     fn a_port_that_changed_after_last_port_was_looked_up_is_not_proposed_as_last_port() {
-        let since = OtherPort::Since { to: "board".to_owned(), heard: "127.0.0.1:9".parse().unwrap(), id: 7 };
-        assert!(since.describe("ask").contains("TEXT --last-port"));
-        let moved = since.of_last_port().describe("ask");
+        let since =
+            || OtherPort::Since { to: "board".to_owned(), heard: "127.0.0.1:9".parse().unwrap(), id: 7 };
+        assert!(since().describe("ask").contains("TEXT --last-port"));
+        let moved = since().of_last_port(6).unwrap().describe("ask");
         assert!(
             moved.contains("#7") && moved.contains("port 9") && !moved.contains("--last-port"),
             "{moved}"
         );
+        // What came before the message was no reason to send it elsewhere.
+        assert_eq!(since().of_last_port(8), None);
     }
 }

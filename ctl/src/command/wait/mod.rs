@@ -13,7 +13,7 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry, Raw};
+use udpchat_api::{Client, ClientError, Entry};
 use udpchat_locale::tr;
 
 pub(super) use self::bounces::Bounces;
@@ -22,7 +22,7 @@ pub(super) use self::wanted::Wanted;
 use super::completions::candidates;
 use super::condition::WhereArgs;
 use super::context::Context;
-use super::filter::{bytes, count, entry_id, pattern};
+use super::filter::{ContentArgs, count, entry_id};
 use super::senders;
 use crate::error::{CtlError, Result};
 use crate::output::{Output, TextPattern, counted, notice_text};
@@ -49,19 +49,12 @@ pub(crate) struct WaitArgs {
     /// Only messages from PEER: a peer's name, an address, a network or a host; may be repeated
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) from: Vec<String>,
-    /// Only messages whose text matches the regular expression RE
-    #[arg(long, value_name = "RE")]
-    pub(crate) grep: Option<String>,
-    /// Ignore upper and lower case in RE
-    #[arg(short, long, requires = "grep")]
-    pub(crate) ignore_case: bool,
-    /// Only messages that contain these bytes, given as hex digits
-    #[arg(long, value_name = "HEX", value_parser = bytes, conflicts_with = "notices")]
-    pub(crate) grep_hex: Option<Raw>,
+    #[command(flatten)]
+    pub(crate) content: ContentArgs,
     #[command(flatten)]
     pub(crate) conditions: WhereArgs,
     /// Wait for notices instead of messages: a peer is silent or is back, a message bounced; RE is matched with their line and kind
-    #[arg(long, conflicts_with = "conditions")]
+    #[arg(long, conflicts_with_all = ["conditions", "grep_hex"])]
     pub(crate) notices: bool,
     /// Stop after N messages
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = count)]
@@ -98,7 +91,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
     let mut client = context.connect().await?;
     let mut senders = arguments.from.clone();
     senders::resolve(&mut client, &mut senders).await?;
-    let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
+    let grep = arguments.content.pattern();
     // The daemon matches no notice with a pattern.
     let (grep, of_notices) = if arguments.notices { (None, grep) } else { (grep, None) };
     let of_notices = of_notices.as_deref().map(TextPattern::of).transpose()?;
@@ -107,7 +100,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
         from: senders.clone(),
         direction: (!arguments.notices).then_some(DirectionFilter::In),
         grep,
-        contains: arguments.grep_hex.clone(),
+        contains: arguments.content.grep_hex.clone(),
         notices: arguments.notices,
         ..SubscribeParams::default()
     };

@@ -2,6 +2,7 @@
 //!
 //! Every command that takes the name of a number takes a [`WantedNumber`]. What a text holds as numbers is in `udpchat-api`.
 
+mod list;
 mod place;
 
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use udpchat_api::numbers::{BYTES, numbers};
 use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
+pub(super) use self::list::{distinct, names};
 use self::place::{Place, SIGNS};
 
 /// A number that a user asks for.

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::inbox::kept::table::KeptRows;
 use crate::inbox::recovery::Survey;
 use crate::inbox::recovery::plan::{self, Segment};
+use crate::inbox::recovery::skipped;
 use crate::inbox::{InboxError, kept, recovery};
 use crate::index;
 use crate::net::platform;
@@ -73,23 +74,27 @@ CREATE TABLE silent (       -- peers whose last notice is that they are silent
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What is known of a damaged log that is replaced.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    /// What is to be recovered of it.
+    pub(super) plan: Vec<Segment>,
+    /// The ids that it has skipped.
+    pub(super) skipped: Vec<skipped::Ids>,
+}
+
 /// Creates an inbox if there is none, atomically: a crash or a full disk meanwhile does not affect the next start. `first_id`
 /// computes the id that the log begins with.
 pub(super) fn create_if_none(path: &Path, first_id: impl FnOnce() -> u64) -> Result<(), InboxError> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
         return Ok(());
     }
-    create(path, first_id(), &[], &KeptRows::default())?;
+    create(path, first_id(), &Lost::default(), &KeptRows::default())?;
     rename(path)
 }
 
-/// Creates an inbox under a temporary name, with a plan of what is to be recovered into it, and what is kept besides the log.
-pub(super) fn create(
-    path: &Path,
-    first_id: u64,
-    plan: &[Segment],
-    kept: &KeptRows,
-) -> Result<(), InboxError> {
+/// Creates an inbox under a temporary name, with what is known of the log that it replaces, and what is kept besides the log.
+pub(super) fn create(path: &Path, first_id: u64, lost: &Lost, kept: &KeptRows) -> Result<(), InboxError> {
     remove_unfinished(path);
     let mut connection = Connection::open(unfinished(path))?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
@@ -117,7 +122,8 @@ pub(super) fn create(
     )?;
     let silent = kept.silent.iter().map(|(name, row)| (name.as_str(), *row));
     kept::table::write(&transaction, kept.held.iter(), silent, kept.highest)?;
-    plan::add(&transaction, path.parent().unwrap_or(Path::new("/")), plan)?;
+    plan::add(&transaction, path.parent().unwrap_or(Path::new("/")), &lost.plan)?;
+    skipped::add(&transaction, &lost.skipped)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;
@@ -156,19 +162,14 @@ fn unfinished(path: &Path) -> PathBuf {
     suffixed(path, ".new")
 }
 
-/// Returns what is to be recovered of a damaged log that gets a new path. `has_our_tables` is false where
+/// Returns what is known of a damaged log that gets a new path. `has_our_tables` is false where
 /// its schema may be damaged.
 ///
 /// Where the plan of an unfinished recovery into it may be lost, it is made again of the inboxes that were quarantined before and
 /// end where this log begins: nothing of them was recovered yet, and retention has removed nothing.
-pub(super) fn plan_recovery(
-    damaged: &Path,
-    target: &Path,
-    newest: u64,
-    has_our_tables: bool,
-) -> Vec<Segment> {
+pub(super) fn plan_recovery(damaged: &Path, target: &Path, newest: u64, has_our_tables: bool) -> Lost {
     let data_dir = damaged.parent().unwrap_or(Path::new("/"));
-    let Survey { known, unfinished, has_whole_plan } = recovery::survey(damaged, data_dir);
+    let Survey { known, unfinished, has_whole_plan, skipped } = recovery::survey(damaged, data_dir);
     let begin = || known.first.unwrap_or(1).max(index::oldest_id_in(data_dir).unwrap_or(1)).max(1);
     let oldest = known.oldest.unwrap_or_else(begin);
     let oldest = unfinished.first().map_or(oldest, |segment| oldest.min(segment.first));
@@ -176,7 +177,7 @@ pub(super) fn plan_recovery(
     if !has_our_tables || !has_whole_plan {
         plan.splice(0..0, segments_before(data_dir, oldest));
     }
-    plan
+    Lost { plan, skipped }
 }
 
 /// Returns what the inboxes that were quarantined earlier have before a log that begins with this id, the oldest first.

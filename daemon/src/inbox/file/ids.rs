@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::quarantine;
 use crate::inbox::recovery::MAX_PLAUSIBLE_ID;
+use crate::inbox::recovery::skipped::Ids;
 use crate::inbox::{inflight, recovery};
 use crate::index::{self, Anchor};
 
@@ -29,6 +30,14 @@ pub(crate) struct LostTail {
     pub(crate) last: u64,
     /// How many entries are known to be missing.
     pub(crate) lost: u64,
+}
+
+impl LostTail {
+    /// Returns the ids between the newest one that is known to be missing and that of the gap.
+    pub(crate) fn skipped(self) -> Option<Ids> {
+        let newest = self.first + self.lost - 1;
+        (newest + 1 < self.last).then(|| (newest + 1, self.last - 1))
+    }
 }
 
 impl Used {

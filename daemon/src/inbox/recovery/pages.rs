@@ -9,6 +9,7 @@ use std::path::Path;
 use super::MAX_PLAUSIBLE_ID;
 use super::btree::{self, INNER_INDEX, INNER_TABLE, LEAF_INDEX, LEAF_TABLE, Value};
 use super::plan::{self, Segment};
+use super::skipped;
 use super::wal::Frames;
 use crate::inbox::file::suffixed;
 
@@ -308,8 +309,8 @@ impl Pages {
             }
             _ => None,
         };
-        let root = self.root(plan::TABLE, Version::Newest);
-        let may_have_plan = root.is_some() || !self.has_whole_schema();
+        let roots = self.possible_roots(plan::TABLE);
+        let may_have_plan = !roots.is_empty();
         let (mut segments, mut leaves, mut is_whole) = (Vec::new(), 0, true);
         let mut read = |page: &[u8]| {
             let before = segments.len();
@@ -317,18 +318,35 @@ impl Pages {
             leaves += 1;
             is_whole &= segments.len() - before == btree::cell_count(page, 0);
         };
-        let roots = match root {
-            Some(root) => vec![root],
-            // Its rows look like no others.
-            None if may_have_plan => {
-                (2..=MAX_ROOT).filter(|number| self.use_of(*number) != Use::Free).collect()
-            }
-            None => Vec::new(),
-        };
         roots.into_iter().for_each(|root| self.for_each_leaf(root, &mut read));
         segments.sort_by_key(|segment| segment.first);
         segments.dedup_by(|next, before| next.first <= before.last);
         (segments, !may_have_plan || (leaves > 0 && is_whole))
+    }
+
+    /// Returns the ids that the log has skipped, as far as they can be read, in rising order.
+    fn skipped(&mut self) -> Vec<skipped::Ids> {
+        let ids = |cell: btree::Cell<'_>| match btree::record(cell.whole()?)?.as_slice() {
+            [Value::Null, Value::Int(last)] => skipped::ids_of(cell.rowid, *last),
+            _ => None,
+        };
+        let mut ranges = Vec::new();
+        for root in self.possible_roots(skipped::TABLE) {
+            self.for_each_leaf(root, |page| ranges.extend(btree::leaf_cells(page, 0).filter_map(ids)));
+        }
+        ranges.sort_unstable();
+        ranges.dedup();
+        ranges
+    }
+
+    /// Returns the pages that may be the root of a table whose rows look like no others. There are several where the schema is
+    /// damaged, and none if there is no such table.
+    fn possible_roots(&mut self, table: &str) -> Vec<u32> {
+        match self.root(table, Version::Newest) {
+            Some(root) => vec![root],
+            None if self.has_whole_schema() => Vec::new(),
+            None => (2..=MAX_ROOT).filter(|number| self.use_of(*number) != Use::Free).collect(),
+        }
     }
 }
 
@@ -356,13 +374,20 @@ pub(crate) struct Survey {
     pub(crate) unfinished: Vec<Segment>,
     /// Whether all of that plan could be read, if there may be one.
     pub(crate) has_whole_plan: bool,
+    /// The ids that the log has skipped.
+    pub(crate) skipped: Vec<skipped::Ids>,
 }
 
 /// Surveys a damaged database, as far as it can be read.
 pub(crate) fn survey(path: &Path, data_dir: &Path) -> Survey {
     let Ok(mut pages) = Pages::open(path) else { return Survey::default() };
     let (unfinished, has_whole_plan) = pages.unfinished(data_dir);
-    Survey { known: pages.known_ids(), unfinished, has_whole_plan }
+    Survey { known: pages.known_ids(), unfinished, has_whole_plan, skipped: pages.skipped() }
+}
+
+/// Returns the ids that the log of a damaged database has skipped, as far as they can be read, in rising order.
+pub(crate) fn skipped_ids(path: &Path) -> Vec<skipped::Ids> {
+    Pages::open(path).map(|mut pages| pages.skipped()).unwrap_or_default()
 }
 
 /// Returns the names of the tables and indexes that a database has.

@@ -8,9 +8,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::MAX_PLAUSIBLE_ID;
+use super::{MAX_PLAUSIBLE_ID, has_table};
 
 /// The name of the table.
 pub(crate) const TABLE: &str = "recovery";
@@ -56,7 +56,7 @@ pub(crate) fn add(connection: &Connection, data_dir: &Path, segments: &[Segment]
 
 /// Returns the segments, the oldest first. Those that cannot be are left out: a damaged file may hold any number.
 pub(crate) fn read(connection: &Connection, data_dir: &Path) -> rusqlite::Result<Vec<Segment>> {
-    if !exists(connection)? {
+    if !has_table(connection, TABLE)? {
         return Ok(Vec::new());
     }
     let mut statement =
@@ -81,7 +81,7 @@ pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<u64>> {
 
 /// Removes the ids up to this one from the plan: what is older than a removed entry is not brought back.
 pub(crate) fn drop_up_to(connection: &Connection, last: u64) -> rusqlite::Result<()> {
-    if !exists(connection)? {
+    if !has_table(connection, TABLE)? {
         return Ok(());
     }
     connection.execute("DELETE FROM recovery WHERE last_id <= ?1", [last])?;
@@ -125,13 +125,6 @@ pub(crate) fn around(rest: Vec<Segment>, (first, last): (u64, u64), file: &Path)
     segments
 }
 
-fn exists(connection: &Connection) -> rusqlite::Result<bool> {
-    let found = connection
-        .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'recovery'", [], |_| Ok(()))
-        .optional()?;
-    Ok(found.is_some())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +160,7 @@ mod tests {
         drop_up_to(&connection, 10).unwrap();
         assert_eq!(plan(), [segment(11, 20, "/two")]);
         drop_up_to(&connection, 30).unwrap();
-        assert!(plan().is_empty() && !exists(&connection).unwrap());
+        assert!(plan().is_empty() && !has_table(&connection, TABLE).unwrap());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
-use rusqlite::{Connection, MAIN_DB, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, TransactionBehavior};
 use tracing::debug;
 
 use super::clock::tracker::Tracker;
@@ -28,6 +28,7 @@ use crate::inbox::inflight::InflightJournal;
 use crate::inbox::kept::Kept;
 use crate::inbox::queries::newest;
 use crate::inbox::recovery::plan::{self, Segment};
+use crate::inbox::recovery::skipped;
 use crate::index::Anchor;
 use crate::service::systemd::still_starting;
 
@@ -216,6 +217,11 @@ impl Writer {
             self.remove_uncounted(&mut connection).map_err(database)?;
         }
         self.add_lost_tail(&mut connection)?;
+        let plan = plan::read(&connection, &self.parts.data_dir).map_err(database)?;
+        let skipped = skipped::before_first(&connection, &plan).map_err(database)?;
+        if let Err(error) = skipped::add(&connection, skipped.as_slice()) {
+            debug!("{}", explain("the skipped ids are noted at the next start", &error));
+        }
         let newest = newest(&connection).map_err(database)?;
         // Reading all gaps takes a while in a log with many, and on a failing disk the file is opened again each second.
         if self.must_load || self.loaded != identity || self.used.newest.id != newest.id {
@@ -298,7 +304,7 @@ impl Writer {
     }
 }
 
-/// Returns the ids that the gaps of a damaged log stand for, without their own, and those that no log has used.
+/// Returns the ids that the gaps of a damaged log stand for, without their own, and those that were skipped.
 fn recorded_gaps(connection: &Connection, plan: &[Segment]) -> rusqlite::Result<Vec<(u64, u64)>> {
     let gaps = "SELECT id FROM entry INDEXED BY entry_not_received WHERE kind <> 0 AND kind = 2 ORDER BY id";
     let ids: Vec<u64> =
@@ -310,16 +316,10 @@ fn recorded_gaps(connection: &Connection, plan: &[Segment]) -> rusqlite::Result<
         let first = connection.prepare_cached(detail)?.query_row([id], |row| row.get::<_, Option<u64>>(0));
         recorded.extend(first.ok().flatten().filter(|first| *first < id).map(|first| (first, id - 1)));
     }
-    let unused = "SELECT (SELECT max(id) FROM entry WHERE id < first_id) + 1, first_id - 1 FROM log";
-    let unused = connection.query_row(unused, [], |row| Ok((row.get::<_, Option<u64>>(0)?, row.get(1)?)));
-    let planned = plan.last().map(|segment| segment.last + 1);
-    if let Some((present, last)) = unused.optional()?
-        && let Some(first) = present.max(planned)
-        && first <= last
-    {
-        let at = recorded.partition_point(|(other, _)| *other < first);
-        recorded.insert(at, (first, last));
-    }
+    // Those that a recovery comes past are recorded then.
+    let awaited = awaited(plan);
+    let skipped = skipped::read(connection)?.into_iter().chain(skipped::before_first(connection, plan)?);
+    recorded.extend(skipped.flat_map(|skipped| skipped::without(skipped, awaited.as_slice())));
     Ok(recorded)
 }
 

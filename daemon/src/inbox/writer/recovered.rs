@@ -11,6 +11,7 @@ use crate::inbox::recovery::MAX_PLAUSIBLE_ID;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::{Others, Row};
 use crate::inbox::recovery::segment::Chunk;
+use crate::inbox::recovery::skipped::{self, Ids};
 
 /// What a chunk has added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) struct Added {
     pub(crate) entries: u64,
     /// How many entries the added gaps stand for.
     pub(crate) lost: u64,
-    /// The ids that the gaps stand for, without their own.
+    /// The ids that the gaps stand for, without their own, and those that were skipped.
     pub(crate) gaps: Vec<(u64, u64)>,
     /// Whether encodings of peers were added.
     pub(crate) has_peers: bool,
@@ -36,12 +37,13 @@ pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::R
         write_others(transaction, others)?;
     }
     remove_gaps(transaction, chunk)?;
+    let skipped = skipped::read(transaction)?;
     let (mut expected, mut at_ns) = (chunk.first, None);
     for row in &chunk.rows {
         // A gap of the damaged log itself stands for the ids before it.
         let begins = first_id(row).unwrap_or(row.id).max(expected).min(row.id);
         if begins > expected {
-            add_gap(transaction, (expected, begins - 1), row.at_ns, &mut added)?;
+            add_missing(transaction, (expected, begins - 1), &skipped, row.at_ns, &mut added)?;
         }
         if begins < row.id {
             added.gaps.push((begins, row.id - 1));
@@ -52,7 +54,7 @@ pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::R
     }
     if expected < chunk.next {
         let at_ns = at_ns.unwrap_or_else(clock::now_ns);
-        add_gap(transaction, (expected, chunk.next - 1), at_ns, &mut added)?;
+        add_missing(transaction, (expected, chunk.next - 1), &skipped, at_ns, &mut added)?;
     }
     plan::advance(transaction, chunk.first, chunk.next)?;
     Ok(added)
@@ -96,6 +98,8 @@ pub(crate) fn add_lost_tail(connection: &mut Connection, used: Used) -> Result<O
     // Without a journal, the time of the newest entry is not known.
     let at_ns = if used.newest.at_ns == 0 { clock::now_ns() } else { used.newest.at_ns };
     insert(&transaction, &gap(tail.last, at_ns, &detail))?;
+    // Known also where the gap itself is damaged later.
+    skipped::add(&transaction, tail.skipped().as_slice())?;
     transaction.commit()?;
     Ok(Some(tail))
 }
@@ -116,6 +120,19 @@ pub(crate) fn expect_unknown_clocks(connection: &Connection) -> rusqlite::Result
     let oldest =
         "UPDATE clock SET step_ns = ?1, restarted = 0 WHERE number = (SELECT min(number) FROM clock)";
     connection.execute(oldest, [UNKNOWN_STEP_NS]).map(drop)
+}
+
+/// Adds gaps for the ids of a damaged log that have no readable entry, but none for those that it has skipped.
+fn add_missing(
+    transaction: &Transaction<'_>,
+    ids: Ids,
+    skipped: &[Ids],
+    at_ns: i64,
+    added: &mut Added,
+) -> rusqlite::Result<()> {
+    added.gaps.extend(skipped.iter().filter_map(|skipped| skipped::overlap(*skipped, ids)));
+    let lost = skipped::without(ids, skipped);
+    lost.into_iter().try_for_each(|lost| add_gap(transaction, lost, at_ns, added))
 }
 
 /// Adds a gap for the entries of a damaged log from one id up to another, which becomes its own.

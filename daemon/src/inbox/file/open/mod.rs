@@ -14,7 +14,7 @@ use super::format::{
 };
 use super::ids::Used;
 use super::{create, migrate, quarantine};
-use crate::inbox::recovery::{LogEnd, plan};
+use crate::inbox::recovery::{LogEnd, plan, skipped};
 use crate::inbox::{InboxError, inflight, recovery};
 
 /// The maximum size of a file that is checked completely when it is opened, in bytes; that takes about 100 ms.
@@ -115,9 +115,9 @@ fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let target = quarantine::target(path);
     let used = known.used_in(path);
-    let plan = create::plan_recovery(path, &target, used.newest.id, has_our_tables(path));
+    let lost = create::plan_recovery(path, &target, used.newest.id, has_our_tables(path));
     // Now and as a whole: what is sent from now on must not come back with a later part of the recovery.
-    create::create(path, used.next(), &plan, &recovery::kept_rows(path)).map_err(failed)?;
+    create::create(path, used.next(), &lost, &recovery::kept_rows(path)).map_err(failed)?;
     quarantine::quarantine(path, &target)?;
     create::rename(path).map_err(failed)?;
     Ok(Opened {
@@ -236,7 +236,7 @@ fn has_our_tables(path: &Path) -> bool {
         ALWAYS.contains(&name.as_str())
             || ADDED_TABLES.iter().any(|(_, added)| added == name)
             || name == "silent"
-            || name == plan::TABLE
+            || [plan::TABLE, skipped::TABLE].contains(&name.as_str())
             || name.starts_with("sqlite_")
     };
     ALWAYS.iter().all(|name| found.contains(*name)) && found.iter().all(is_ours)

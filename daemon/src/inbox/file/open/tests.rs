@@ -68,6 +68,10 @@ fn an_empty_database_of_another_program_is_refused() {
     assert!(matches!(open(folder.path()), Err(OpenError::Foreign { .. })));
 }
 
+fn of(plan: &[plan::Segment]) -> create::Lost {
+    create::Lost { plan: plan.to_vec(), ..Default::default() }
+}
+
 #[test]
 fn an_interrupted_replacement_is_finished() {
     let folder = tempfile::tempdir().unwrap();
@@ -75,9 +79,10 @@ fn an_interrupted_replacement_is_finished() {
     let opened = open(folder.path()).unwrap();
     opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
     let target = quarantine::target(&path);
-    let plan = create::plan_recovery(&path, &target, 7, true);
+    let lost = create::plan_recovery(&path, &target, 7, true);
+    let plan = &lost.plan;
     assert_eq!((plan.len(), plan[0].first, plan[0].last), (1, 1, 7));
-    create::create(&path, 8, &plan, &Default::default()).unwrap();
+    create::create(&path, 8, &lost, &Default::default()).unwrap();
     fs::rename(&path, &target).unwrap();
     let log = fs::read(suffixed(&path, "-wal")).unwrap();
     std::mem::forget(opened);
@@ -100,7 +105,7 @@ fn an_interrupted_replacement_leaves_earlier_damaged_files_alone() {
     assert!(target > earlier, "also where the clock was set back");
     // Everything is still to be recovered from the earlier one.
     let plan = [plan::Segment { first: 1, last: 7, file: earlier.clone() }];
-    create::create(&path, 8, &plan, &Default::default()).unwrap();
+    create::create(&path, 8, &of(&plan), &Default::default()).unwrap();
     fs::rename(&path, &target).unwrap();
     let log = fs::read(suffixed(&path, "-wal")).unwrap();
     std::mem::forget(opened);
@@ -119,7 +124,7 @@ fn an_interrupted_replacement_keeps_what_is_held_without_entries_to_recover() {
     let hold = "INSERT INTO held (name, payload, detail, at_ns, until_ns) VALUES ('bob', x'61', '{}', 1, 2)";
     opened.connection.execute(hold, []).unwrap();
     let target = quarantine::target(&path);
-    create::create(&path, 8, &[], &recovery::kept_rows(&path)).unwrap();
+    create::create(&path, 8, &of(&[]), &recovery::kept_rows(&path)).unwrap();
     fs::rename(&path, &target).unwrap();
     std::mem::forget(opened);
     let again = open(folder.path()).unwrap();
@@ -134,7 +139,7 @@ fn a_lost_plan_is_made_again_of_the_files_that_it_had() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path());
     let create = |ids: std::ops::RangeInclusive<u64>, plan: &[plan::Segment]| {
-        create::create(&path, *ids.start(), plan, &Default::default()).unwrap();
+        create::create(&path, *ids.start(), &of(plan), &Default::default()).unwrap();
         create::rename(&path).unwrap();
         let connection = Connection::open(&path).unwrap();
         let insert = "INSERT INTO entry (id, at_ns, kind, peer) VALUES (?1, 1, 0, x'7f0000010009')";
@@ -164,7 +169,7 @@ fn a_lost_plan_is_made_again_of_the_files_that_it_had() {
     let target = quarantine::target(&path);
     let rest = plan::Segment { first: 5_000_021, last: 5_000_030, file: target.clone() };
     let whole = [plan.to_vec(), vec![rest.clone()]].concat();
-    let planned = |has_our_tables| create::plan_recovery(&path, &target, 5_000_030, has_our_tables);
+    let planned = |has_our_tables| create::plan_recovery(&path, &target, 5_000_030, has_our_tables).plan;
     assert_eq!(planned(true), whole);
     assert_eq!(planned(false), whole, "what could be read is not taken twice");
     let file = File::options().write(true).open(&path).unwrap();
@@ -181,8 +186,8 @@ fn a_replacement_that_was_not_needed_is_removed() {
     let opened = open(folder.path()).unwrap();
     opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
     // The daemon was killed before it moved the damaged file, which then could be read after all.
-    let plan = create::plan_recovery(&path, &quarantine::target(&path), 7, true);
-    create::create(&path, 8, &plan, &Default::default()).unwrap();
+    let lost = create::plan_recovery(&path, &quarantine::target(&path), 7, true);
+    create::create(&path, 8, &lost, &Default::default()).unwrap();
     drop(opened);
     let again = open(folder.path()).unwrap();
     assert_eq!((bounds(&again.connection), again.quarantined), ((1, 1), None));

@@ -16,7 +16,7 @@ use super::clock::history::History;
 use super::clock::period::Reading;
 use crate::inbox::file::PAGE_SIZE_BYTES;
 use crate::inbox::queries::{Bounds, COUNT_NOT_RECEIVED, bounds};
-use crate::inbox::recovery::plan;
+use crate::inbox::recovery::{plan, skipped};
 
 /// The size of a page of the database, in bytes.
 const PAGE_BYTES: u64 = PAGE_SIZE_BYTES as u64;
@@ -217,6 +217,7 @@ fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<Removed> 
     show_older_ids(&transaction, oldest)?;
     // Otherwise a recovery would bring older entries than those that are removed, and leave a hole behind them.
     plan::drop_up_to(&transaction, last)?;
+    skipped::drop_up_to(&transaction, last)?;
     transaction.commit()?;
     Ok(Removed { entries: read + unread, unread: unread.saturating_sub(others) })
 }

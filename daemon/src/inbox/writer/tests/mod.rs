@@ -2,6 +2,7 @@
 
 mod commits;
 mod damage;
+mod damaged_again;
 mod delivery;
 mod failures;
 mod ids;

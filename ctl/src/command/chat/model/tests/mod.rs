@@ -1,16 +1,17 @@
 //! Tests of the model with a simulated daemon.
 
 mod delivery;
+mod form;
 mod peers;
 mod scrolling;
+mod unread;
 
 use udpchat_api::call::Sent;
 use udpchat_api::{Direction, EncodingBy, Entry, Raw};
 
-use super::peer_list::MAX_UNNAMED;
 use crate::command::chat::keys::Action;
 use crate::command::chat::model::*;
-use crate::command::chat::test_chat::{BOB, STRANGER, TestChat, ZHANG};
+use crate::command::chat::test_chat::{BOB, STRANGER, TestChat};
 use crate::command::send::Payload;
 
 /// The ids of the items that are loaded.
@@ -20,162 +21,6 @@ fn ids(chat: &TestChat) -> Vec<u64> {
 
 fn unread(chat: &TestChat, name: &str) -> u64 {
     chat.model.peers.get(&PeerKey::Named(name.to_owned())).unwrap().unread
-}
-
-#[test]
-fn the_named_peer_is_opened_while_others_send() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.model.update(Update::Online { after: 0, is_gapless: false, unread: 0 });
-    chat.receive(STRANGER, "before the list of peers");
-    chat.answer_requests();
-    assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("bob".to_owned())));
-}
-
-#[test]
-fn a_reconnection_continues_from_the_cursor() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.record_received(BOB, "one");
-    chat.connect();
-    chat.model.update(Update::Offline("gone".to_owned()));
-    chat.answer_requests();
-    chat.model.update(Update::Online { after: 1, is_gapless: true, unread: 0 });
-    // An entry that arrives twice is shown once.
-    chat.receive(BOB, "two");
-    let again = chat.log.last().unwrap().clone();
-    chat.model.update(Update::Arrived(Box::new(again)));
-    chat.answer_requests();
-    assert_eq!(chat.texts(), ["one", "two"]);
-}
-
-#[test]
-fn a_long_absence_reopens_the_conversation() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.record_received(BOB, "one");
-    chat.connect();
-    chat.model.update(Update::Offline("gone".to_owned()));
-    (0..500).for_each(|number| chat.record_received(BOB, &number.to_string()));
-    chat.connect();
-    assert_eq!(chat.texts().last(), Some(&"499"));
-    (0..50).for_each(|_| chat.key(Action::PageUp));
-    assert_eq!(chat.texts().len(), 501);
-    // Messages that were on the screen stay read when the list of peers arrives later.
-    (0..10).for_each(|_| chat.record_received(BOB, "more"));
-    chat.model.update(Update::Online { after: 511, is_gapless: false, unread: 511 });
-    chat.answer_requests_except(|request| matches!(request, Request::Peers));
-    chat.model.act(Action::PageUp);
-    let mut peers = chat.peers();
-    peers.peers[0].unread = 511;
-    chat.model.update(Update::Peers(Ok(peers)));
-    assert_eq!(unread(&chat, "bob"), 0);
-}
-
-#[test]
-fn messages_after_an_older_inbox_was_restored_are_counted() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.record_received(BOB, "one");
-    chat.connect();
-    (0..5).for_each(|_| chat.receive(ZHANG, "lost"));
-    chat.answer_requests();
-    assert_eq!(unread(&chat, "张三"), 5);
-    chat.model.update(Update::Offline("gone".to_owned()));
-    chat.log.truncate(1);
-    chat.connect();
-    let before = unread(&chat, "张三");
-    chat.receive(ZHANG, "new");
-    assert_eq!(unread(&chat, "张三"), before + 1);
-}
-
-#[test]
-fn a_text_that_common_buffers_cut_has_a_notice() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.connect();
-    for (bytes, is_noted) in [(1_024, false), (1_025, true)] {
-        chat.write(&"x".repeat(bytes));
-        chat.key(Action::Submit);
-        chat.answer(None);
-        let notice = chat.model.notice.as_deref().unwrap_or_default();
-        assert_eq!(notice.contains("in one datagram of 1,025 bytes"), is_noted, "{notice}");
-    }
-}
-
-#[test]
-fn a_failed_list_of_peers_is_over_when_it_arrives() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.connect();
-    chat.model.update(Update::Offline("gone".to_owned()));
-    chat.model.update(Update::Peers(Err("no daemon was found".to_owned())));
-    assert!(chat.model.notice.as_ref().unwrap().contains("no daemon was found"));
-    chat.connect();
-    assert_eq!(chat.model.notice, None);
-}
-
-#[test]
-fn the_read_mark_moves_only_without_unread_messages() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.record_received(ZHANG, "在吗");
-    chat.connect();
-    chat.receive(BOB, "hello");
-    chat.answer_requests();
-    assert_eq!((unread(&chat, "bob"), unread(&chat, "张三"), chat.acked_id), (0, 1, 0));
-    chat.key(Action::NextUnread);
-    assert_eq!((unread(&chat, "张三"), chat.acked_id), (0, 2));
-    // On a scrolled screen, new messages stay unread.
-    (0..40).for_each(|_| chat.receive(ZHANG, "x"));
-    chat.answer_requests();
-    assert_eq!(chat.acked_id, 42);
-    chat.key(Action::PageUp);
-    chat.receive(ZHANG, "y");
-    chat.answer_requests();
-    assert_eq!((unread(&chat, "张三"), chat.acked_id), (1, 42));
-    chat.key(Action::Cancel);
-    assert_eq!(chat.acked_id, 43);
-}
-
-#[test]
-fn unlisted_unread_messages_keep_the_read_mark() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.record_received(BOB, "hello");
-    // The list holds one unread message; there are two.
-    chat.model.update(Update::Online { after: 1, is_gapless: false, unread: 2 });
-    chat.answer_requests();
-    assert_eq!((unread(&chat, "bob"), chat.acked_id), (0, 0));
-}
-
-#[test]
-fn messages_before_the_peer_list_are_counted_once() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.record_received(ZHANG, "before");
-    chat.model.update(Update::Online { after: 1, is_gapless: false, unread: 1 });
-    // The list includes the first of these, and arrives after both.
-    chat.receive(ZHANG, "listed");
-    let peers = Update::Peers(Ok(serde_json::from_value(serde_json::json!({ "peers": [
-        { "name": "张三", "address": ZHANG, "encoding": "gbk", "encoding_by": "configured", "last_id": 2,
-          "messages": 2, "unread": 2 }
-    ] }))
-    .unwrap()));
-    chat.receive(ZHANG, "not listed");
-    chat.model.update(peers);
-    assert_eq!(unread(&chat, "张三"), 3);
-}
-
-#[test]
-fn forged_senders_are_limited() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.connect();
-    for number in 0..3_000_u32 {
-        let [.., high, low] = number.to_be_bytes();
-        chat.receive(&format!("10.9.{high}.{low}:9"), "x");
-    }
-    chat.answer_requests();
-    let peers = &chat.model.peers;
-    assert_eq!(peers.iter().len(), MAX_UNNAMED + 2);
-    // The unread messages of removed peers still count.
-    assert_eq!(peers.unread(), 3_000);
-    let newest = PeerKey::Address("10.9.11.183:9".parse().unwrap());
-    assert!(
-        peers.position(&newest) == Some(2)
-            && chat.model.open_key() == Some(&PeerKey::Named("bob".to_owned()))
-    );
 }
 
 #[test]
@@ -210,157 +55,6 @@ fn a_message_replies_to_the_last_received_one() {
 }
 
 #[test]
-fn a_checksum_is_appended_to_bytes() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.connect();
-    chat.key(Action::ToggleHex);
-    let modbus = [1, 3, 0, 0x0a, 0, 2, 0xe4, 9].to_vec();
-    for text in ["01 03 00 0a 00 02 +crc16-modbus", "0103000a0002＋ crc16-modbus:le "] {
-        chat.write(text);
-        chat.key(Action::Submit);
-        assert_eq!(chat.sent.last().unwrap().payload, Payload::Bytes(modbus.clone()));
-        chat.key(Action::Up);
-        assert_eq!(chat.model.input.text(), text);
-        chat.key(Action::Interrupt);
-    }
-    let sent = chat.sent.len();
-    chat.write("01 +crc16");
-    chat.key(Action::Submit);
-    assert!(chat.model.notice.as_deref().is_some_and(|why| why.contains("sum8, xor8, lrc")));
-    chat.key(Action::Interrupt);
-    // There is nothing to append it to.
-    chat.write("+sum8");
-    chat.key(Action::Submit);
-    assert_eq!((chat.sent.len(), chat.model.input.text()), (sent, "+sum8"));
-}
-
-#[test]
-fn digits_to_a_hex_peer_take_a_checksum() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.bobs_encoding = ("hex", EncodingBy::Configured);
-    chat.connect();
-    let mut sent = |text: &str| {
-        chat.write(text);
-        chat.key(Action::Submit);
-        chat.key(Action::Interrupt);
-        chat.sent.last().unwrap().payload.clone()
-    };
-    let modbus = Payload::Bytes([1, 3, 0, 0x0a, 0, 2, 0xe4, 9].to_vec());
-    assert_eq!(sent("0103,000a 0x00 02 +crc16-modbus"), modbus);
-    assert_eq!(sent("aa 55"), Payload::Bytes(vec![0xaa, 0x55]));
-    // A text that is none is not taken away.
-    chat.write("aa 5");
-    chat.key(Action::Submit);
-    assert!(chat.model.notice.as_deref().is_some_and(|why| why.contains("odd number of hex digits")));
-    assert_eq!((chat.sent.len(), chat.model.input.text()), (2, "aa 5"));
-    chat.key(Action::Interrupt);
-    chat.key(Action::ChangeLineEnd);
-    chat.write("41 +sum8");
-    chat.key(Action::Submit);
-    assert_eq!(chat.sent[2].payload, Payload::Bytes(b"AA\r\n".to_vec()));
-}
-
-#[test]
-fn digits_in_a_chosen_encoding_keep_it() {
-    let mut chat = TestChat::with_peer(Some("张三"));
-    chat.connect();
-    chat.key(Action::ChooseEncoding);
-    chat.write("hex");
-    chat.key(Action::Submit);
-    chat.key(Action::Cancel);
-    for (text, expected) in [("aa 55", "aa 55"), ("aa55 +sum8", "aa 55 ff")] {
-        chat.write(text);
-        chat.key(Action::Submit);
-        let sent = chat.sent.last().unwrap();
-        // The peer's own encoding is gbk; bytes would be stored and shown in it.
-        assert_eq!(
-            (&sent.payload, sent.encoding.as_deref()),
-            (&Payload::Text(expected.to_owned()), Some("hex"))
-        );
-    }
-}
-
-#[test]
-fn an_escape_that_is_sent_as_text_has_a_notice() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.connect();
-    let mut notice = |text: &str| {
-        chat.write(text);
-        chat.key(Action::Submit);
-        chat.model.notice.clone().unwrap_or_default()
-    };
-    assert!(notice(r"AT\r\n").starts_with(r"`\r\n` is sent as it is written; F5 adds"));
-    assert!(notice(r"\x02go").contains(r"`\x02`"));
-    assert_eq!(notice(r"C:\new\readme.txt"), "");
-}
-
-#[test]
-fn each_peer_has_its_line_end() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.connect();
-    let texts = ["x\r\n", "x\n", "x\r", "x"];
-    for expected in texts {
-        chat.key(Action::ChangeLineEnd);
-        chat.write("x");
-        chat.key(Action::Submit);
-        assert_eq!(chat.sent.last().unwrap().payload, Payload::Text(expected.to_owned()));
-    }
-    // The entry of a message is recognised with its line end, which is not shown.
-    for _ in texts {
-        chat.answer(None);
-    }
-    assert_eq!(chat.texts(), ["x"; 4]);
-    chat.key(Action::Up);
-    assert_eq!(chat.model.input.text(), "x");
-    chat.key(Action::Interrupt);
-    // Without text only the line end is sent, and nothing without both.
-    chat.key(Action::Submit);
-    assert!(chat.sent.is_empty());
-    chat.key(Action::ChangeLineEnd);
-    chat.key(Action::Submit);
-    assert_eq!(chat.sent.remove(0).payload, Payload::Text("\r\n".to_owned()));
-    chat.key(Action::NextPeer);
-    chat.write("y");
-    chat.key(Action::Submit);
-    assert_eq!(chat.sent.remove(0).payload, Payload::Text("y".to_owned()));
-    chat.key(Action::PreviousPeer);
-    chat.write("z");
-    chat.key(Action::Submit);
-    assert_eq!(chat.sent.remove(0).payload, Payload::Text("z\r\n".to_owned()));
-}
-
-#[test]
-fn hex_digits_are_sent_as_bytes() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.connect();
-    chat.key(Action::ChangeLineEnd);
-    chat.key(Action::ToggleHex);
-    for (invalid, expected) in
-        [("4", "odd number of hex digits"), ("zz", "invalid hex digit 'z' at position 1")]
-    {
-        chat.write(invalid);
-        chat.key(Action::Submit);
-        assert!(chat.model.notice.as_ref().unwrap().contains(expected), "{:?}", chat.model.notice);
-        assert_eq!(chat.model.input.text(), invalid);
-        chat.key(Action::Interrupt);
-    }
-    // No line end is appended to bytes.
-    chat.write("ff 00");
-    chat.key(Action::Submit);
-    assert_eq!(chat.sent[0].payload, Payload::Bytes(vec![0xff, 0]));
-    let raw = |chat: &TestChat| chat.model.conversation.as_ref().unwrap().items[0].raw.clone();
-    assert_eq!(raw(&chat), [0xff, 0]);
-    chat.answer(None);
-    assert_eq!((raw(&chat), chat.texts().len()), (vec![0xff, 0], 1));
-    chat.key(Action::Submit);
-    assert!(chat.sent.is_empty());
-    chat.key(Action::ToggleHex);
-    chat.write("ff");
-    chat.key(Action::Submit);
-    assert_eq!(chat.sent[0].payload, Payload::Text("ff\r\n".to_owned()));
-}
-
-#[test]
 fn a_dump_scrolls_through_all_bytes() {
     let mut chat = TestChat::with_peer(Some("bob"));
     let long: String = (0..4_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
@@ -387,25 +81,6 @@ fn a_dump_scrolls_through_all_bytes() {
     for offset in (0..4_000).step_by(8) {
         assert!(offsets.contains(&offset), "{offset}");
     }
-}
-
-#[test]
-fn all_peers_can_be_marked_as_read() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.record_received(ZHANG, "在吗");
-    chat.record_received(STRANGER, "x");
-    // Three of unlisted peers are unread, too.
-    chat.model.act(Action::MarkAllRead);
-    assert_eq!(chat.model.notice.as_deref(), Some("the list of peers has not arrived yet"));
-    chat.model.update(Update::Online { after: 2, is_gapless: false, unread: 5 });
-    chat.answer_requests();
-    assert_eq!((chat.model.peers.unread(), chat.acked_id), (5, 0));
-    chat.key(Action::MarkAllRead);
-    assert_eq!((chat.model.peers.unread(), chat.acked_id), (0, 2));
-    chat.key(Action::MarkAllRead);
-    assert_eq!(chat.model.notice.as_deref(), Some("no peer has unread messages"));
-    chat.receive(ZHANG, "another");
-    assert_eq!(unread(&chat, "张三"), 1);
 }
 
 #[test]
@@ -574,16 +249,6 @@ fn an_address_finds_its_named_peer() {
         chat.connect();
         assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("bob".to_owned())));
     }
-}
-
-#[test]
-fn without_a_peer_the_newest_sender_opens() {
-    let mut chat = TestChat::new();
-    chat.record_received(BOB, "x");
-    chat.record_received(STRANGER, "y");
-    chat.record_received(ZHANG, "z");
-    chat.connect();
-    assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("张三".to_owned())));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Held messages and silent peers: the tables, what is kept in memory and the notices agree, however daemons and transactions end.
 
 mod held;
+mod order;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
