@@ -164,6 +164,15 @@ fn utf_8_that_was_cut_inside_a_character_is_still_utf_8() {
 }
 
 #[test]
+fn bytes_that_only_continue_characters_are_of_the_fallback() {
+    for text in ["到", "不", "A到", "id=7 到"] {
+        check(&gbk(text), &knowing("utf-8"), text, "gb18030", Basis::Detected);
+    }
+    // The rest of a character in front of a text.
+    check(b"\xb5\xbdhello", &knowing("utf-8"), "\u{fffd}\u{fffd}hello", "utf-8", Basis::Remembered);
+}
+
+#[test]
 fn a_short_message_without_a_character_of_utf_8_is_of_the_fallback() {
     let of_utf_8 = knowing("utf-8");
     for text in ["好", "好的", "ok 好", "温度正常"] {
