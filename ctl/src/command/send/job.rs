@@ -371,7 +371,9 @@ impl Job {
             [only] => only.to_owned(),
             _ => tr!("{number} peers", number = grouped(to.len() as u64)),
         };
+        // Of lines, only times are left out.
         let text = match left_out {
+            _ if self.is_lines => tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds),
             0 => tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds),
             1 => tr!("{messages} sent to {to} in {seconds} s, 1 late one left out", messages, to, seconds),
             left_out => tr!(

@@ -8,14 +8,21 @@ use crate::error::{CtlError, Result};
 /// Parses hex digits; ignores spaces, `:`, `-`, `,` and a `0x` before a byte. Full-width characters count as those of ASCII.
 ///
 /// # Errors
-/// A character is not a hex digit (the error has its position, in characters from 1), or the number of digits
-/// between separators is odd.
+/// A character is not a hex digit (the error has its position, in characters from 1), the number of digits between
+/// separators is odd, or the offset of a dump stands in front.
 pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut high = None;
     // Whether `0x` may follow: at the beginning and after a separator.
     let mut fresh = true;
     let narrow = narrowed(text);
+    if let Some(offset) = offset_of_dump(&narrow) {
+        return Err(CtlError::usage(tr!(
+            "`{offset}:` looks like the offset in a dump, not like bytes",
+            offset
+        ))
+        .hint(tr!("leave it out; bytes have no space behind a colon: `c4:e3:0d`")));
+    }
     let mut characters = narrow.chars().zip(text.chars()).enumerate().peekable();
     while let Some((at, (character, written))) = characters.next() {
         if is_separator(character) {
@@ -42,6 +49,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
         None => Ok(bytes),
         Some(_) => Err(half_a_byte(&narrow, text.chars().count())),
     }
+}
+
+/// Returns the offset that a line of `xxd` and similar programs begins with: `00000010: aa55`.
+fn offset_of_dump(text: &str) -> Option<&str> {
+    let (offset, bytes) = text.trim_start().split_once(':')?;
+    let is_offset = offset.len() >= 4 && offset.bytes().all(|digit| digit.is_ascii_hexdigit());
+    (is_offset && bytes.starts_with([' ', '\t']) && !bytes.trim().is_empty()).then_some(offset)
 }
 
 fn is_separator(character: char) -> bool {
@@ -129,6 +143,8 @@ mod tests {
             ("你", "'你' at position 1"),
             ("c4 ｇ3", "'ｇ' at position 4"),
             ("c40xe3", "'x' at position 4"),
+            ("0000: aa 55", "`0000:` looks like the offset in a dump"),
+            (" 00000010: aa55", "`00000010:` looks like the offset in a dump"),
             ("0x1 0x2", "odd number of hex digits before position 4"),
             ("abc", "odd number of hex digits (3)"),
             ("2 4", "odd number of hex digits before position 2"),
