@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use udpchat_api::{Bounce, Message, safe};
 use udpchat_locale::{tr, translated};
 
-use super::TOPIC;
 use crate::command::doctor::facts::{Facts, Newest, PeerFacts, Unusable};
 use crate::command::doctor::finding::Finding;
 use crate::command::doctor::silence::silence;
 use crate::output::{after_bounce, host, reported, undelivered};
+
+/// The topic of what is found about the peer.
+pub(super) const TOPIC: &str = "peer";
 
 pub(super) fn sent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
     let Newest::Message(message) = &peer.last_sent else { return None };

@@ -9,14 +9,12 @@ use udpchat_api::safe;
 use udpchat_config::{Network, PeerAddress};
 use udpchat_locale::{tr, translated};
 
-use self::messages::{heard, sent, silent};
+use self::messages::{TOPIC, heard, sent, silent};
 use super::access::higher_limit;
 use super::facts::{Facts, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
 use super::listen::every_address;
 use crate::output::refused;
-
-const TOPIC: &str = "peer";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(peer) = &facts.peer else { return Vec::new() };
