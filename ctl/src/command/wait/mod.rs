@@ -3,6 +3,7 @@
 //! The read marks do not change.
 
 mod bounces;
+mod retry;
 mod timeout;
 mod wanted;
 
@@ -12,11 +13,12 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use tokio::time::{Instant, sleep_until};
-use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
+use udpchat_api::call::{DirectionFilter, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, Raw};
 use udpchat_locale::tr;
 
 pub(super) use self::bounces::Bounces;
+pub(super) use self::retry::Retry;
 use self::timeout::timed_out;
 pub(super) use self::wanted::Wanted;
 use super::completions::candidates;
@@ -24,7 +26,7 @@ use super::condition::WhereArgs;
 use super::context::Context;
 use super::filter::{bytes, count, entry_id, pattern};
 use super::senders;
-use crate::error::{CtlError, Result};
+use crate::error::Result;
 use crate::output::{Output, TextPattern, counted, notice_text};
 
 const HELP: &str = "\
@@ -75,22 +77,6 @@ pub(crate) struct WaitArgs {
     /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
     #[arg(long)]
     pub(crate) hex: bool,
-}
-
-/// A question that is asked again, at equal intervals, until an answer arrives.
-pub(super) struct Retry {
-    pub(super) question: SendParams,
-    /// How often it is asked again.
-    pub(super) times: u32,
-}
-
-impl Retry {
-    /// Returns when the question is due again, after it was asked again `asked` times; none if it is not, or later than a
-    /// clock can tell.
-    fn due(&self, asked: u32, began: Instant, timeout: Option<Duration>) -> Option<Instant> {
-        let interval = timeout? / self.times.saturating_add(1);
-        (asked < self.times).then(|| began.checked_add(interval * (asked + 1))).flatten()
-    }
 }
 
 /// Runs `wait`.
@@ -161,7 +147,7 @@ pub(super) async fn for_messages(
             () = at(due.or(deadline)) => match (retry, bounces) {
                 (Some(retry), Some(bounces)) if due.is_some() => {
                     asked += 1;
-                    if let Some(ids) = ask_again(&mut client, retry).await? {
+                    if let Some(ids) = retry.ask(&mut client).await? {
                         bounces.newest = ids;
                     }
                     continue;
@@ -193,31 +179,5 @@ async fn at(until: Option<Instant>) {
     match until {
         Some(until) => sleep_until(until).await,
         None => pending().await,
-    }
-}
-
-/// Asks again; returns the ids of what was sent. What the kernel refuses now may succeed later.
-async fn ask_again(client: &mut Client, retry: &Retry) -> Result<Option<Vec<u64>>> {
-    match client.call(&retry.question).await {
-        Ok(sent) => Ok(Some(sent.into_entries().iter().map(Entry::id).collect())),
-        Err(ClientError::Refused(_)) => Ok(None),
-        Err(error) => Err(CtlError::of_send(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_question_is_due_at_equal_intervals() {
-        let began = Instant::now();
-        let retry = Retry { question: SendParams::default(), times: 1 };
-        let due = |asked, timeout| retry.due(asked, began, timeout);
-        let second = Duration::from_secs(1);
-        assert_eq!(due(0, Some(2 * second)), Some(began + second));
-        assert_eq!((due(1, Some(2 * second)), due(0, None)), (None, None));
-        // No clock reaches these times.
-        assert_eq!((due(0, Some(Duration::MAX)), due(1, Some(Duration::MAX))), (None, None));
     }
 }
