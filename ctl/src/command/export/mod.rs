@@ -76,7 +76,7 @@ pub(crate) struct ExportArgs {
     /// With csv: begin with a byte order mark, without which Excel takes UTF-8 for another encoding
     #[arg(long)]
     pub(crate) bom: bool,
-    /// With csv: times in local time, as spreadsheets read them, instead of UTC
+    /// With csv: local times to the millisecond, as spreadsheets read them, instead of UTC
     #[arg(long)]
     pub(crate) local_time: bool,
     #[command(flatten)]
