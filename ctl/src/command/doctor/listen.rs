@@ -9,7 +9,8 @@ use super::finding::Finding;
 
 const TOPIC: &str = "listen";
 
-fn how_to_listen(listen: &[SocketAddr]) -> String {
+/// Says how to listen on every address.
+pub(super) fn how_to_listen(listen: &[SocketAddr]) -> String {
     tr!(
         "set `listen = [\"{address}\"]` in the configuration for every address of both families, then restart the daemon",
         address = every_address(listen)
@@ -57,8 +58,7 @@ fn without_ipv4(any: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
 /// Reports a listening address that this machine no longer has.
 fn missing(facts: &Facts, address: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
     let ip = address.ip();
-    let is_there = || facts.interfaces.iter().any(|interface| interface.has(ip));
-    if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() || is_there() {
+    if !facts.lacks(ip) {
         return None;
     }
     let seen = tr!("listens on {address}, but no interface has {ip} now", address, ip);
