@@ -35,7 +35,12 @@ impl Settings {
             let age = *self.inbox.max_age;
             format!("`inbox.max_age` is {age}: older messages are removed, also unread ones; a month is 30d")
         });
-        denied.into_iter().chain(broad).chain(unjoined).chain(age).collect()
+        let nobody = self.access.denies_all().then(|| {
+            "`access.deny` covers all of `access.allow` and takes precedence, so nobody may send; what `allow` does not name is denied \
+             without it"
+                .to_owned()
+        });
+        denied.into_iter().chain(nobody).chain(broad).chain(unjoined).chain(age).collect()
     }
 
     /// Returns the names of the peers with `silent_after` whose address the access list denies.
@@ -67,6 +72,13 @@ mod tests {
             settings.doubts(),
             ["`access.deny`: 10.50.0.1/24 is all of 10.50.0.0/24; one address is written without the prefix"]
         );
+        settings.access.deny.value = ["0.0.0.0/0", "::/0"].map(|one| one.parse().unwrap()).into();
+        assert!(settings.doubts().is_empty(), "perhaps nobody is to send for a while");
+        settings.access.allow.value = ["10.50.0.0/24", "fd00::/64"].map(|one| one.parse().unwrap()).into();
+        assert!(settings.doubts()[0].contains("so nobody may send"));
+        settings.access.deny.value.pop();
+        assert!(settings.doubts().is_empty());
+        settings.access.allow.value.clear();
         settings.access.deny.value.clear();
         settings.listen.value = vec!["0.0.0.0:1".parse().unwrap(), "239.9.9.9:22020".parse().unwrap()];
         assert!(settings.doubts()[0].starts_with("`listen` names the multicast group 239.9.9.9"));

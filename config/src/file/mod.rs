@@ -1,7 +1,8 @@
 //! Reads one configuration file and applies it to the settings; every mistake is reported with its place.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use toml::Spanned;
@@ -32,8 +33,19 @@ pub(crate) enum Presence {
 
 /// Reads the text of a file; `None` if an optional file does not exist.
 pub(crate) fn read(path: &Path, presence: Presence) -> Result<Option<String>, ConfigError> {
+    if is_named_pipe(path) {
+        return Err(unusable(
+            path,
+            "it is a named pipe",
+            "a configuration is a file: reading a pipe may never end",
+        ));
+    }
     let bytes = match read_bytes(path) {
         Ok(bytes) => bytes,
+        Err(error) if is_absence(&error) && fs::symlink_metadata(path).is_ok() => {
+            let hint = "create that file, or remove the link; is its file system mounted?";
+            return Err(unusable(path, "it is a symbolic link to a file that does not exist", hint));
+        }
         Err(error) if presence == Presence::Optional && is_absence(&error) => return Ok(None),
         Err(error) => return Err(unreadable(path, &error)),
     };
@@ -149,6 +161,12 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Returns whether a path is a pipe that waits for a writer when it is opened. That of a shell's `<(...)` has one.
+fn is_named_pipe(path: &Path) -> bool {
+    let is_of_process = path.starts_with("/dev") || path.starts_with("/proc");
+    !is_of_process && fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 fn is_absence(error: &io::Error) -> bool {

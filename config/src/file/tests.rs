@@ -182,6 +182,22 @@ fn a_directory_is_refused() {
 }
 
 #[test]
+fn a_link_to_nothing_and_a_pipe_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (link, pipe) = (directory.path().join("link.toml"), directory.path().join("pipe.toml"));
+    std::os::unix::fs::symlink("/nowhere/config.toml", &link).unwrap();
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for presence in [Presence::Optional, Presence::Required] {
+        for (path, reason) in
+            [(&link, "a symbolic link to a file that does not exist"), (&pipe, "a named pipe")]
+        {
+            let error = read(path, presence).unwrap_err();
+            assert!(error.to_string().ends_with(reason) && error.hint().is_some(), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_denied_file_is_reported() {
     // Root, who may run the tests, may read every file.
     let error = unreadable(Path::new("/x"), &io::Error::from(io::ErrorKind::PermissionDenied));
