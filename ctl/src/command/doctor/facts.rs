@@ -265,6 +265,8 @@ pub(crate) enum Rules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Disk {
     pub(crate) path: PathBuf,
+    /// The size of the file system, in bytes.
+    pub(crate) bytes: u64,
     /// The space available to users, in bytes.
     pub(crate) free_bytes: u64,
     /// How many files can still be created; none if the file system has no such limit.

@@ -135,7 +135,9 @@ fn print_silent(output: &mut Output, peers: &[Peer]) -> Result<()> {
         1 => tr!("1 peer is silent").to_owned(),
         number => tr!("{number} peers are silent", number = grouped(number as u64)),
     };
-    Err(CtlError::new(Exit::Failed, "silent", text))
+    Err(CtlError::new(Exit::Failed, "peers_silent", text).hint(tr!(
+        "`udpchatctl doctor` looks for a cause here, and `udpchatctl doctor PEER` on the way to one of them"
+    )))
 }
 
 fn print(output: &mut Output, peers: &[Peer]) -> Result<()> {
