@@ -247,12 +247,14 @@ pub(crate) struct Firewall {
 }
 
 /// What the rules of a firewall do with incoming datagrams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
     /// They reject nothing.
     Open,
     /// They reject some datagrams, and a rule allows every port of the daemon.
     AllowPort,
+    /// They reject some datagrams, and a port is allowed by such a rule only, which has further conditions: of an interface or a source.
+    AllowSome(String),
     /// They reject some datagrams, and no rule allows every port of the daemon.
     MayRefuse,
     /// The firewall is active, and only privileged users can read its rules.

@@ -81,9 +81,13 @@ impl SilentFor {
         match self {
             _ if peer.denied => false,
             Self::Own => peer.silent_since.is_some(),
-            Self::Time(time) => peer.last_heard.is_none_or(|heard| {
-                Duration::try_from(now.duration_since(heard)).is_ok_and(|quiet| quiet >= time)
-            }),
+            // Of one whose messages are removed, it may be known since when it is silent; of one without a name, nothing.
+            Self::Time(time) => match peer.last_heard.or(peer.silent_since) {
+                Some(quiet_since) => {
+                    Duration::try_from(now.duration_since(quiet_since)).is_ok_and(|quiet| quiet >= time)
+                }
+                None => peer.name.is_some(),
+            },
         }
     }
 }

@@ -14,12 +14,12 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::{DirectionFilter, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry, Raw};
+use udpchat_api::{Client, ClientError, Entry, Gap, Raw};
 use udpchat_locale::tr;
 
 pub(super) use self::bounces::Bounces;
 pub(super) use self::retry::Retry;
-use self::timeout::timed_out;
+use self::timeout::{Arrived, timed_out};
 pub(super) use self::wanted::Wanted;
 use super::completions::candidates;
 use super::condition::WhereArgs;
@@ -27,7 +27,7 @@ use super::context::Context;
 use super::filter::{bytes, count, entry_id, pattern};
 use super::senders;
 use crate::error::Result;
-use crate::output::{Output, TextPattern, counted, notice_text};
+use crate::output::{Output, TextPattern, counted, loss, notice_text};
 
 const HELP: &str = "\
 Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
@@ -126,10 +126,10 @@ pub(super) async fn for_messages(
     let after = client.call(&wanted.subscription).await?.after;
     let began = Instant::now();
     let deadline = wanted.timeout.and_then(|timeout| began.checked_add(timeout));
-    let (mut arrived, mut asked) = (0, 0);
-    while arrived < wanted.count {
+    let (mut arrived, mut asked) = (Arrived::default(), 0);
+    while arrived.count < wanted.count {
         // What has answered once was asked successfully.
-        let question = question.as_mut().filter(|_| arrived == 0);
+        let question = question.as_mut().filter(|_| arrived.count == 0);
         let due = question.as_ref().and_then(|(retry, _)| retry.due(asked, began, wanted.timeout));
         let (retry, mut bounces) = question.map(|(retry, bounces)| (*retry, bounces)).unzip();
         let bounce = async {
@@ -155,19 +155,20 @@ pub(super) async fn for_messages(
                 (_, Some(bounces)) => {
                     return Err(match bounces.read(&mut client).await {
                         Some(bounce) => bounce,
-                        None => timed_out(&mut client, wanted, after, arrived).await,
+                        None => timed_out(&mut client, wanted, after, &arrived).await,
                     });
                 }
-                _ => return Err(timed_out(&mut client, wanted, after, arrived).await),
+                _ => return Err(timed_out(&mut client, wanted, after, &arrived).await),
             },
         };
         let entry = next?.ok_or(ClientError::Closed)?;
         if let Entry::Gap(gap) = &entry {
-            let datagrams = counted(gap.lost, "datagram");
-            output.note(&tr!("{datagrams} lost while waiting", datagrams));
+            output.note(&lost(gap));
         }
         if wanted.is_waited_for(&entry) && wanted.conditions.select(&entry) {
-            arrived += u64::from(print(output, &entry)?);
+            if print(output, &entry)? {
+                arrived.add(entry.id());
+            }
             output.flush()?;
         }
     }
@@ -180,4 +181,13 @@ async fn at(until: Option<Instant>) {
         Some(until) => sleep_until(until).await,
         None => pending().await,
     }
+}
+
+/// Describes a gap. What retention has removed may have been stored long before, and read by others.
+fn lost(gap: &Gap) -> String {
+    if gap.reason == "retention" {
+        return loss(gap.lost, &gap.reason, None);
+    }
+    let datagrams = counted(gap.lost, "datagram");
+    tr!("{datagrams} lost while waiting", datagrams)
 }
