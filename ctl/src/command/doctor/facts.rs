@@ -114,6 +114,8 @@ impl Facts {
 pub(crate) struct Running {
     /// Whether the file of its program was replaced or removed since its start.
     pub(crate) is_replaced: bool,
+    /// Whether the unit of the system runs it, and that of its sockets is active.
+    pub(crate) has_socket_unit: bool,
     /// Whether the unit of the system runs it, and that of its sockets is not active, though it is enabled.
     pub(crate) lacks_socket_unit: bool,
 }

@@ -31,7 +31,7 @@ fn free(facts: &Facts, wanted: SocketAddr) -> Finding {
     if facts.lacks(ip) {
         let seen =
             tr!("udpchatd cannot listen on {address}: no interface has {ip} now", address = wanted, ip);
-        return Finding::problem(TOPIC, seen).hint(how_to_listen(&[wanted]));
+        return Finding::problem(TOPIC, seen).hint(how_to_listen(facts, &[wanted]));
     }
     match facts.sockets.iter().find(|socket| overlap(socket.local, wanted)) {
         None => Finding::ok(TOPIC, tr!("UDP port {port} is free for {address}", port, address = wanted)),

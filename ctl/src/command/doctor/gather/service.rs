@@ -20,7 +20,14 @@ pub(super) async fn of(pid: u32) -> Running {
     let is_replaced = fs::read_link(folder.join("exe")).is_ok_and(|program| is_deleted(&program));
     let group = fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
     let is_of_system = group.lines().any(|line| line.ends_with(SYSTEM_UNIT));
-    Running { is_replaced, lacks_socket_unit: is_of_system && lacks_socket_unit().await }
+    let unit = if is_of_system { socket_unit().await } else { String::new() };
+    let has = |line: &str| unit.lines().any(|found| found == line);
+    let is_down = has("ActiveState=inactive") || has("ActiveState=failed");
+    Running {
+        is_replaced,
+        has_socket_unit: has("ActiveState=active"),
+        lacks_socket_unit: is_down && has("UnitFileState=enabled"),
+    }
 }
 
 /// Returns whether the kernel shows a program as removed (proc_pid_exe(5)).
@@ -28,14 +35,10 @@ fn is_deleted(program: &Path) -> bool {
     program.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")
 }
 
-/// Returns whether the unit that holds the port should be active, and is not.
-async fn lacks_socket_unit() -> bool {
+/// Returns the state of the unit that holds the port, in lines.
+async fn socket_unit() -> String {
     let properties = ["show", "udpchatd.socket", "--property=ActiveState,UnitFileState"];
-    let shown = program::run("systemctl", &properties).await;
-    shown.is_some_and(|ran| {
-        let has = |line: &str| ran.output.lines().any(|found| found == line);
-        has("UnitFileState=enabled") && (has("ActiveState=inactive") || has("ActiveState=failed"))
-    })
+    program::run("systemctl", &properties).await.map(|ran| ran.output).unwrap_or_default()
 }
 
 #[cfg(test)]
