@@ -31,7 +31,7 @@ pub(crate) mod recode;
 pub(crate) mod reload;
 mod removed;
 pub(crate) mod replay;
-mod reply;
+pub(crate) mod reply;
 pub(crate) mod send;
 mod senders;
 pub(crate) mod status;
