@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use nix::unistd::{User, geteuid};
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
@@ -12,6 +13,7 @@ use crate::diagnosis::{line_of, syntax_mistake};
 use crate::file_hint::{Need, access_hint};
 use crate::hints::{example_for, hint_for_unknown};
 use crate::key::{Key, split};
+use crate::paths::{Environment, system_config_file};
 use crate::settings::{KEYS, PEER_KEYS, Peer};
 use crate::value::{Mistake, Node, quoted};
 use crate::{ConfigError, Origin, PeerName, Settings};
@@ -163,6 +165,12 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Returns whether this is the user of the daemon of the system, which must read its configuration. Nobody else gets its group.
+fn is_user_of_system() -> bool {
+    const USER: &str = "udpchat";
+    User::from_uid(geteuid()).is_ok_and(|user| user.is_some_and(|user| user.name == USER))
+}
+
 /// Returns whether a path is a pipe that waits for a writer when it is opened. That of a shell's `<(...)` has one.
 fn is_named_pipe(path: &Path) -> bool {
     let is_of_process = path.starts_with("/dev") || path.starts_with("/proc");
@@ -179,6 +187,11 @@ fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
             unusable(path, "no such file", "check the name given by `--config` or UDPCHAT_CONFIG")
         }
         io::ErrorKind::PermissionDenied => {
+            if path == system_config_file(&Environment::of_process()) && !is_user_of_system() {
+                let hint = "it is that of the daemon of the system: `sudo -u udpchat udpchatd --system --check-config` reads it, and `--config` names \
+                            another file for a daemon of your own";
+                return unusable(path, "permission denied", hint);
+            }
             let other = "name another file with `--config`";
             let hint = access_hint(path, Need::Configuration)
                 .map(|hint| format!("{hint}; `--config` names another file"));

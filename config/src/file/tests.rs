@@ -203,6 +203,10 @@ fn a_denied_file_is_reported() {
     let error = unreadable(Path::new("/x"), &io::Error::from(io::ErrorKind::PermissionDenied));
     assert_eq!(error.to_string(), "cannot read /x: permission denied");
     assert!(!is_absence(&io::Error::from(io::ErrorKind::PermissionDenied)));
+    let of_system =
+        unreadable(Path::new("/etc/udpchat/config.toml"), &io::Error::from(io::ErrorKind::PermissionDenied));
+    let hint = of_system.hint().unwrap();
+    assert!(hint.contains("--system --check-config") && !hint.contains("chgrp"), "{hint}");
 }
 
 #[test]
