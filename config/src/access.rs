@@ -13,6 +13,13 @@ impl Access {
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
         !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
     }
+
+    /// Returns whether each network that is allowed is denied, too.
+    pub(crate) fn denies_all(&self) -> bool {
+        let is_denied =
+            |allowed: &Network| self.deny.iter().any(|denied| denied.range().contains(&allowed.range()));
+        !self.allow.is_empty() && self.allow.iter().all(is_denied)
+    }
 }
 
 impl Settings {

@@ -86,7 +86,7 @@ fn excerpt(text: &str, span: &Range<usize>) -> String {
 fn visible(character: char) -> char {
     match character {
         '\t' => ' ',
-        '"' | '\'' | '\\' => character,
+        '"' | '\'' | '\\' | '\u{3000}' => character,
         _ if character.escape_debug().len() > 1 => '\u{fffd}',
         _ => character,
     }

@@ -11,9 +11,19 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (strsim::osa_distance(&text, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance * 3 <= candidate.chars().count())
+        .filter(|(distance, candidate)| {
+            *distance * 3 <= candidate.chars().count() || is_homophone(&text, candidate, *distance)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Returns whether a word of two characters differs in one of another alphabet than ASCII: an input method offers many characters for a
+/// syllable.
+fn is_homophone(text: &str, candidate: &str, distance: usize) -> bool {
+    let is_pair =
+        |word: &str| word.chars().count() == 2 && !word.chars().any(|character| character.is_ascii());
+    distance == 1 && is_pair(text) && is_pair(candidate)
 }
 
 /// Returns the question whether the nearest candidate is meant, as a hint; `None` if none is near.
@@ -37,6 +47,8 @@ mod tests {
             ("alcie", Some("Alice")),
             ("王小朋", Some("王小明")),
             ("李四", None),
+            ("张山", Some("张三")),
+            ("张3", None),
             ("张三丰", None),
             ("colour", None),
             ("", None),

@@ -109,7 +109,7 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
             return Some(tr!("`--cancel {number}` cancels a held message", number));
         }
         ("held", "cancel" | "delete" | "rm") => tr!("`--cancel NUMBER` cancels a held message"),
-        ("send" | "ask", "--crlf" | "--newline" | "--line-end") => {
+        ("send" | "ask" | "reply", "--crlf" | "--newline" | "--line-end") => {
             tr!("`--eol crlf` ends the message with a line end")
         }
         (
@@ -131,14 +131,11 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
         ("send", "--wait" | "--timeout" | "-w" | "-W" | "-t") => {
             tr!("`--confirm T` waits for a report up to T; `udpchatctl ask TO TEXT` waits for an answer")
         }
-        ("send" | "ask", "--crc" | "--crc16" | "--crc32" | "--checksum" | "--sum" | "--modbus") => {
+        ("send" | "ask" | "reply", "--crc" | "--crc16" | "--crc32" | "--checksum" | "--sum" | "--modbus") => {
             tr!("`--append SUM` adds a checksum, for example `--append crc16-modbus`")
         }
         ("send" | "ask" | "reply", "--bytes" | "--binary" | "--raw" | "-x") => {
             tr!("`--hex '01 e4'` sends bytes; `--file PATH` those of a file")
-        }
-        ("reply", "--eol" | "--crlf" | "--newline" | "--line-end") => {
-            tr!(r"`--escape 'TEXT\r\n'` sends a line end; `printf` makes one too, for standard input")
         }
         ("export", "--hex") => {
             tr!(

@@ -164,6 +164,11 @@ impl Width {
         self.write(if self.is_fixed() { lowest_digits(number, self.least) } else { number }, text);
     }
 
+    /// Returns whether numbers are written with decimal digits.
+    pub(crate) fn is_decimal(self) -> bool {
+        self.digits == Digits::Decimal
+    }
+
     /// Returns whether a number of a frame has exactly so many digits.
     fn is_fixed(self) -> bool {
         self.zeros && self.digits != Digits::Decimal

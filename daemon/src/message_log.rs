@@ -51,6 +51,7 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut commits: CommitWatch) {
     loop {
         let open = commits.changed().await;
         state.window.turn(Instant::now());
+        state.cursor = state.cursor.max(commits.see().taken_over);
         // Without a log at this level, nothing is read.
         let limit =
             if enabled!(Level::INFO) { *daemon.configuration.current().log.messages_per_second } else { 0 };
@@ -128,7 +129,7 @@ impl Line {
 
 /// Skips to the newest message, and logs how many were left out.
 fn skip(state: &mut State, committed: Committed, limit: u32) {
-    let left_out = committed.stored - state.accounted;
+    let left_out = committed.stored.saturating_sub(state.accounted);
     (state.cursor, state.accounted) = (committed.newest_id, committed.stored);
     match (left_out, limit) {
         (0, _) | (_, 0) => {}

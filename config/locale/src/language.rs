@@ -38,14 +38,18 @@ pub fn with_language<T>(language: Language, call: impl FnOnce() -> T) -> T {
 
 impl Language {
     /// Returns the language that the environment asks for: the first of `UDPCHAT_LANG`, `LC_ALL`, `LC_MESSAGES` and `LANG`
-    /// that is set and not empty decides, as in locale(7).
+    /// that is set and not empty decides, as in locale(7); our own only if it names a language that there is.
     pub fn of_environment() -> Self {
         Self::of(|name| std::env::var(name).ok())
     }
 
     fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let value = |name| variable(name).filter(|value| !value.is_empty());
-        if let Some(own) = value("UDPCHAT_LANG") {
+        let is_known = |own: &String| {
+            let language = own.split(['_', '-', '.', '@']).next().unwrap_or_default();
+            ["en", "zh", "C", "POSIX"].iter().any(|known| language.eq_ignore_ascii_case(known))
+        };
+        if let Some(own) = value("UDPCHAT_LANG").filter(is_known) {
             return Self::of_locale(&own, true);
         }
         ["LC_ALL", "LC_MESSAGES", "LANG"]
@@ -92,6 +96,11 @@ mod tests {
         assert_eq!(language_of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "C")]), Language::English);
         assert_eq!(language_of(&[("LC_ALL", "zh_CN.UTF-8"), ("UDPCHAT_LANG", "en")]), Language::English);
         assert_eq!(language_of(&[]), Language::English);
+        for unknown in ["中文", "cn", "fr"] {
+            let variables = [("LC_ALL", "zh_CN.UTF-8"), ("UDPCHAT_LANG", unknown)];
+            assert_eq!(language_of(&variables), Language::Chinese, "{unknown}");
+            assert_eq!(language_of(&[("LC_ALL", "C"), ("UDPCHAT_LANG", unknown)]), Language::English);
+        }
     }
 
     #[test]

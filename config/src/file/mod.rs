@@ -1,9 +1,11 @@
 //! Reads one configuration file and applies it to the settings; every mistake is reported with its place.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use nix::unistd::{User, geteuid};
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
@@ -11,6 +13,7 @@ use crate::diagnosis::{line_of, syntax_mistake};
 use crate::file_hint::{Need, access_hint};
 use crate::hints::{example_for, hint_for_unknown};
 use crate::key::{Key, split};
+use crate::paths::{Environment, system_config_file};
 use crate::settings::{KEYS, PEER_KEYS, Peer};
 use crate::value::{Mistake, Node, quoted};
 use crate::{ConfigError, Origin, PeerName, Settings};
@@ -32,8 +35,19 @@ pub(crate) enum Presence {
 
 /// Reads the text of a file; `None` if an optional file does not exist.
 pub(crate) fn read(path: &Path, presence: Presence) -> Result<Option<String>, ConfigError> {
+    if is_named_pipe(path) {
+        return Err(unusable(
+            path,
+            "it is a named pipe",
+            "a configuration is a file: reading a pipe may never end",
+        ));
+    }
     let bytes = match read_bytes(path) {
         Ok(bytes) => bytes,
+        Err(error) if is_absence(&error) && fs::symlink_metadata(path).is_ok() => {
+            let hint = "create that file, or remove the link; is its file system mounted?";
+            return Err(unusable(path, "it is a symbolic link to a file that does not exist", hint));
+        }
         Err(error) if presence == Presence::Optional && is_absence(&error) => return Ok(None),
         Err(error) => return Err(unreadable(path, &error)),
     };
@@ -151,6 +165,18 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Returns whether this is the user of the daemon of the system, which must read its configuration. Nobody else gets its group.
+fn is_user_of_system() -> bool {
+    const USER: &str = "udpchat";
+    User::from_uid(geteuid()).is_ok_and(|user| user.is_some_and(|user| user.name == USER))
+}
+
+/// Returns whether a path is a pipe that waits for a writer when it is opened. That of a shell's `<(...)` has one.
+fn is_named_pipe(path: &Path) -> bool {
+    let is_of_process = path.starts_with("/dev") || path.starts_with("/proc");
+    !is_of_process && fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+}
+
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -161,6 +187,11 @@ fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
             unusable(path, "no such file", "check the name given by `--config` or UDPCHAT_CONFIG")
         }
         io::ErrorKind::PermissionDenied => {
+            if path == system_config_file(&Environment::of_process()) && !is_user_of_system() {
+                let hint = "it is that of the daemon of the system: `sudo -u udpchat udpchatd --system --check-config` reads it, and `--config` names \
+                            another file for a daemon of your own";
+                return unusable(path, "permission denied", hint);
+            }
             let other = "name another file with `--config`";
             let hint = access_hint(path, Need::Configuration)
                 .map(|hint| format!("{hint}; `--config` names another file"));

@@ -182,11 +182,31 @@ fn a_directory_is_refused() {
 }
 
 #[test]
+fn a_link_to_nothing_and_a_pipe_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (link, pipe) = (directory.path().join("link.toml"), directory.path().join("pipe.toml"));
+    std::os::unix::fs::symlink("/nowhere/config.toml", &link).unwrap();
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for presence in [Presence::Optional, Presence::Required] {
+        for (path, reason) in
+            [(&link, "a symbolic link to a file that does not exist"), (&pipe, "a named pipe")]
+        {
+            let error = read(path, presence).unwrap_err();
+            assert!(error.to_string().ends_with(reason) && error.hint().is_some(), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_denied_file_is_reported() {
     // Root, who may run the tests, may read every file.
     let error = unreadable(Path::new("/x"), &io::Error::from(io::ErrorKind::PermissionDenied));
     assert_eq!(error.to_string(), "cannot read /x: permission denied");
     assert!(!is_absence(&io::Error::from(io::ErrorKind::PermissionDenied)));
+    let of_system =
+        unreadable(Path::new("/etc/udpchat/config.toml"), &io::Error::from(io::ErrorKind::PermissionDenied));
+    let hint = of_system.hint().unwrap();
+    assert!(hint.contains("--system --check-config") && !hint.contains("chgrp"), "{hint}");
 }
 
 #[test]

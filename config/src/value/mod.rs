@@ -71,7 +71,8 @@ pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("`");
     for character in text.chars().take(SHOWN) {
         match character {
-            '\'' | '"' | '\\' => quoted.push(character),
+            // The space of full width is seen as one.
+            '\'' | '"' | '\\' | '\u{3000}' => quoted.push(character),
             _ => quoted.extend(character.escape_debug()),
         }
     }
@@ -95,6 +96,7 @@ mod tests {
     #[test]
     fn quoted_text_is_one_visible_line() {
         assert_eq!(quoted("a\n\u{1b}[1m\u{202e}张\""), "`a\\n\\u{1b}[1m\\u{202e}张\"`");
+        assert_eq!(quoted("传感器　甲"), "`传感器　甲`");
         assert_eq!(quoted(&"x".repeat(81)), format!("`{}…`", "x".repeat(80)));
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use super::{Size, Text, ValueError, quoted};
+use super::{Size, Text, ValueError, narrowed, quoted};
 
 /// The unit of every rate.
 const A_SECOND: &str = "/s";
@@ -32,8 +32,11 @@ impl FromStr for DatagramRate {
         if trimmed.is_empty() {
             return Ok(Self::UNLIMITED);
         }
-        let number = trimmed.strip_suffix(A_SECOND).map(str::trim_end);
-        let number = number.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let number = per_second(trimmed);
+        let number = number
+            .as_deref()
+            .map(str::trim_end)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
         let number = number.and_then(|digits| digits.parse().ok());
         let number = number.ok_or_else(|| not_a_rate(text, Self::HINT))?;
         not_zero(number, text).map(|number| Self(Some(number)))
@@ -74,7 +77,7 @@ impl FromStr for ByteRate {
         if trimmed.is_empty() {
             return Ok(Self::UNLIMITED);
         }
-        let size = trimmed.strip_suffix(A_SECOND).and_then(|size| size.parse::<Size>().ok());
+        let size = per_second(trimmed).and_then(|size| size.parse::<Size>().ok());
         let size = size.ok_or_else(|| not_a_rate(text, Self::HINT))?;
         not_zero(size.bytes(), text).map(|bytes| Self(Some(bytes)))
     }
@@ -88,6 +91,13 @@ impl fmt::Display for ByteRate {
 
 impl Text for ByteRate {
     const EXPECTED: &str = "a rate as text";
+}
+
+/// Returns what stands before `/s`; full-width characters and the Chinese word for a second are taken for it.
+fn per_second(text: &str) -> Option<String> {
+    let narrow = narrowed(text);
+    let number = narrow.strip_suffix(A_SECOND).or_else(|| narrow.strip_suffix("/秒"))?;
+    Some(number.to_owned())
 }
 
 /// Refuses a text; one that names no time, or another than a second, with the reason.
@@ -114,7 +124,13 @@ mod tests {
 
     #[test]
     fn rates_are_read_and_shown() {
-        for (text, number, shown) in [("500/s", 500, "500/s"), (" 1 /s ", 1, "1/s"), ("", 0, "")] {
+        for (text, number, shown) in [
+            ("500/s", 500, "500/s"),
+            (" 1 /s ", 1, "1/s"),
+            ("", 0, ""),
+            ("20/秒", 20, "20/s"),
+            ("２０／ｓ", 20, "20/s"),
+        ] {
             let rate: DatagramRate = text.parse().unwrap();
             assert_eq!(
                 (rate.a_second().map_or(0, NonZeroU64::get), rate.to_string()),

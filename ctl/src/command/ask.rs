@@ -108,17 +108,18 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     }
     let other_port = other_port.filter(|other| !other.is_of_host());
     let wanted = answers(arguments, first, &sent);
+    let at_last_port = arguments.last_port.then(|| arguments.to.clone());
+    let retry = Retry::of(question, arguments.retry, at_last_port, &sent);
     // Some devices answer from another port than the one that they are asked at.
     let mut elsewhere = None;
     let print = |output: &mut Output, entry: &Entry| match entry {
         Entry::Message(message) if message.local == Some(message.peer) => Err(asks_the_daemon(message)),
-        Entry::Message(message) if !arguments.anyone && message.peer != first.peer => {
+        Entry::Message(message) if !arguments.anyone && !retry.has_asked(message.peer) => {
             elsewhere = Some(Message::clone(message));
             Ok(false)
         }
         _ => output.answer(entry, arguments.message.hex).map(|()| true),
     };
-    let retry = Retry { question, times: arguments.retry };
     let newest = sent.iter().map(Entry::id).collect();
     let bounces = Bounces::of(client.path(), newest, wanted.subscription.from.clone()).await;
     let socket = client.path().to_owned();
@@ -128,7 +129,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     // A device may have another port since it started again.
     let moved = match &waited {
         Err(error) if elsewhere.is_none() && (error.is_timeout() || error.is_bounce()) => {
-            let moved = send::OtherPort::since(&socket, &arguments.to, first).await;
+            let last = Message { peer: retry.last_asked().unwrap_or(first.peer), ..first.clone() };
+            let moved = send::OtherPort::since(&socket, &arguments.to, &last).await;
             match arguments.last_port {
                 true => moved.and_then(|moved| moved.of_last_port(first.id)),
                 false => moved,

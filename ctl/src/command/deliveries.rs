@@ -2,7 +2,8 @@
 //!
 //! The entries are read, since not every bounce of many has a notice.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -114,6 +115,8 @@ pub(super) struct Deliveries {
     /// How many messages these are of, if not of all that were sent.
     of: Option<u64>,
     reasons: BTreeSet<String>,
+    /// How many bounced of each peer, by its name or its address.
+    pub(super) peers: BTreeMap<String, u64>,
 }
 
 impl Deliveries {
@@ -121,7 +124,23 @@ impl Deliveries {
         if let Some(bounce) = &message.bounce {
             self.bounced += 1;
             self.reasons.insert(bounce.reason.clone());
+            let peer = message.name.clone().unwrap_or_else(|| message.peer.to_string());
+            *self.peers.entry(peer).or_default() += 1;
         }
+    }
+
+    /// Says likewise, and which peers they were for, of many only the first ones.
+    pub(super) fn describe_with_peers(&self) -> Option<String> {
+        /// How many peers are named.
+        const NAMED: usize = 5;
+        let described = self.describe()?;
+        let mut named: Vec<_> = self.peers.iter().collect();
+        named.sort_by_key(|(_, bounced)| Reverse(**bounced));
+        let more = if named.len() > NAMED { "…" } else { "" };
+        let named = named.into_iter().take(NAMED);
+        let named: Vec<_> = named.map(|(peer, bounced)| format!("{peer} {}", grouped(*bounced))).collect();
+        let peers = named.join(tr!(", ")) + more;
+        Some(tr!("{described} ({peers})", described, peers))
     }
 
     /// Says how many bounced, and why; none if none did.
@@ -164,9 +183,20 @@ mod tests {
     #[test]
     fn a_summary_names_number_and_reasons() {
         let reasons = ["port_unreachable", "host_unreachable"].map(str::to_owned);
-        let one = Deliveries { bounced: 548, of: None, reasons: reasons[..1].iter().cloned().collect() };
+        let peers =
+            |peers: &[(&str, u64)]| peers.iter().map(|(peer, all)| ((*peer).to_owned(), *all)).collect();
+        let one = Deliveries {
+            bounced: 548,
+            of: None,
+            reasons: reasons[..1].iter().cloned().collect(),
+            peers: peers(&[("a", 48), ("10.0.0.9:9000", 500)]),
+        };
         assert_eq!(one.describe().unwrap(), "548 bounced: port unreachable");
-        let some = Deliveries { bounced: 2, of: Some(10_000), reasons: reasons.into() };
+        let named = "548 bounced: port unreachable (10.0.0.9:9000 500, a 48)";
+        assert_eq!(one.describe_with_peers().unwrap(), named);
+        let many = ["a", "b", "c", "d", "e", "f"].map(|peer| (peer, 1));
+        let some = Deliveries { bounced: 2, of: Some(10_000), reasons: reasons.into(), peers: peers(&many) };
+        assert!(some.describe_with_peers().unwrap().ends_with("(a 1, b 1, c 1, d 1, e 1…)"));
         let text = "2 of the last 10,000 bounced: host unreachable or port unreachable";
         assert_eq!(some.describe().unwrap(), text);
         assert_eq!(Deliveries::default().describe(), None);

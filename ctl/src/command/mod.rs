@@ -29,6 +29,7 @@ mod pipeline;
 pub(crate) mod plot;
 pub(crate) mod recode;
 pub(crate) mod reload;
+mod removed;
 pub(crate) mod replay;
 pub(crate) mod reply;
 pub(crate) mod send;

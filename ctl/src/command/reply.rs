@@ -7,7 +7,7 @@ use udpchat_api::call::SendParams;
 use super::completions::candidates;
 use super::context::Context;
 use super::filter::entry_id;
-use super::send::{self, LinesArgs};
+use super::send::{self, FormArgs, LinesArgs};
 use crate::error::Result;
 
 const HELP: &str = "\
@@ -15,7 +15,9 @@ The message is sent from the local address that the entry was received on, if it
 
 Examples:
   udpchatctl reply 812 thanks
-  udpchatctl reply '#812' --file answer.bin";
+  udpchatctl reply '#812' --file answer.bin
+  udpchatctl reply 812 'AT+RST' --eol crlf
+  udpchatctl reply 812 --hex '01 03 00 0a 00 02' --append crc16-modbus";
 
 /// Send a message to the peer of an inbox entry
 #[derive(Debug, Args)]
@@ -26,11 +28,17 @@ pub(crate) struct ReplyArgs {
     pub(crate) id: u64,
     #[command(flatten)]
     pub(crate) message: LinesArgs,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
 }
 
 /// Runs `reply`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ReplyArgs) -> Result<()> {
-    let target = SendParams { reply_to: Some(arguments.id), ..SendParams::default() };
-    send::note_escapes(context.output, &arguments.message.message);
-    send::send(context, target, &arguments.message).await
+    let ReplyArgs { id, message, form } = arguments;
+    form.note_literal(context.output, &message.message);
+    if !form.is_unused() {
+        return send::reply(context, *id, message, form).await;
+    }
+    let target = SendParams { reply_to: Some(*id), ..SendParams::default() };
+    send::send(context, target, message).await
 }

@@ -191,7 +191,7 @@ pub(crate) fn loss(lost: u64, reason: &str, peer: Option<&str>) -> String {
         },
         "retention" => {
             let entries = counted(lost, "entry");
-            tr!("{entries} removed here: the inbox had reached its limits", entries)
+            tr!("{entries} removed here: over the maximum size or age of the inbox", entries)
         }
         "receive_buffer_full" => tr!("{datagrams} lost here: the receive buffer was full", datagrams),
         "queue_full" => tr!("{datagrams} lost here: the inbox could not keep up", datagrams),
@@ -321,7 +321,7 @@ mod tests {
         );
         assert_eq!(
             gap(21_970, "retention"),
-            format!("{head} 21,970 entries removed here: the inbox had reached its limits\n")
+            format!("{head} 21,970 entries removed here: over the maximum size or age of the inbox\n")
         );
         assert_eq!(
             gap(1, "queue_full"),
@@ -371,7 +371,7 @@ mod tests {
         let expected = "\
 #813  2026-11-22 14:03:06  ! 此处丢失 37 个数据报：收件箱来不及保存
 #813  2026-11-22 14:03:06  ! 此处丢失 37 个数据报：收件箱已损坏（#800 至 #813）
-#813  2026-11-22 14:03:06  ! 此处有 37 个条目已被删除：收件箱达到了上限
+#813  2026-11-22 14:03:06  ! 此处有 37 个条目已被删除：超过了收件箱的大小上限或保留时间
 #812  2026-11-22 14:03:05  > bob 192.168.43.159:8080  （空）  [未发送：网络不可达]
 #812 > bob 192.168.43.159:8080，0 字节，gbk  [未发送：网络不可达]
 ";

@@ -28,8 +28,8 @@ pub(crate) use self::atomic_file::replace_file;
 pub(crate) use self::entry::{loss, source};
 pub(crate) use self::failure::{as_line, in_one_line};
 pub(crate) use self::format::{
-    chosen_by, clock_time, counted, duration, encoding_chosen_by, encoding_key, grouped, host, local_minute,
-    local_time, refused, shown_number, size, span,
+    chosen_by, clock_time, counted, duration, encoding_chosen_by, encoding_key, grouped, host,
+    local_milliseconds, local_minute, local_time, refused, shown_number, size, span,
 };
 pub(crate) use self::hexdump::{line_of as hex_line, pairs as hex_pairs};
 pub(crate) use self::highlight::TextPattern;

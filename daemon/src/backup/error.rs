@@ -15,6 +15,8 @@ pub(crate) enum BackupError {
     Exists(PathBuf),
     #[error("{} is a folder", .0.display())]
     Folder(PathBuf),
+    #[error("a backup is a file, and is not written to standard output")]
+    StandardOutput,
     #[error("cannot write {}", .path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -34,6 +36,7 @@ impl BackupError {
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Exists(_) => "choose another name, for example with the date, or move that file away",
+            Self::StandardOutput => "name a file, and compress that afterwards; `./-` is a file of that name",
             Self::Folder(_) => "name a file in it that is not there yet",
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => NO_ROOM,
             Self::Write { path, source } => return file_hint(path, Need::Write, source),

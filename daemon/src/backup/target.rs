@@ -18,6 +18,10 @@ pub(super) struct Target {
 impl Target {
     /// Creates an empty partial file beside the final one, for its owner alone.
     pub(super) fn create(path: &Path) -> Result<Self, BackupError> {
+        // Other commands take it for a pipe.
+        if path == Path::new("-") {
+            return Err(BackupError::StandardOutput);
+        }
         if path.is_dir() {
             return Err(BackupError::Folder(path.to_owned()));
         }

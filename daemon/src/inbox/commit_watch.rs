@@ -12,6 +12,8 @@ pub(crate) struct Committed {
     pub(crate) newest_id: u64,
     /// How many received messages this daemon has stored.
     pub(crate) stored: u64,
+    /// The newest id of the last file that took the place of the inbox, 0 without one: this daemon has not received what that had.
+    pub(crate) taken_over: u64,
     /// How many entries retention has removed since the start of this daemon.
     pub(crate) removed: u64,
     /// How many of these were received messages that no consumer had read.

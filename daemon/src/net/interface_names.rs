@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use nix::net::if_::if_indextoname;
 use parking_lot::RwLock;
 use udpchat_config::Interface as InterfaceName;
 
@@ -42,6 +43,19 @@ impl InterfaceNames {
     pub(crate) fn of_scope(&self, address: SocketAddr) -> Option<String> {
         let SocketAddr::V6(v6) = address else { return None };
         self.0.read().get(&v6.scope_id()).cloned()
+    }
+
+    /// Learns the name of the interface that an address has the number of, if it is unknown: an interface may send its first message
+    /// before its creation is noticed.
+    pub(crate) fn learn_scope(&self, address: SocketAddr) {
+        let SocketAddr::V6(v6) = address else { return };
+        let number = v6.scope_id();
+        if number == 0 || self.0.read().contains_key(&number) {
+            return;
+        }
+        if let Ok(name) = if_indextoname(number) {
+            self.0.write().insert(number, name.to_string_lossy().into_owned());
+        }
     }
 
     /// Returns the last number that an interface of this name had.
@@ -112,6 +126,16 @@ mod tests {
         let of_scope = |address: &str| names.of_scope(address.parse().unwrap());
         assert_eq!((of_scope("[fe80::1%7]:9").as_deref(), of_scope("[fe80::1%9]:9")), (Some("eth0"), None));
         assert_eq!((of_scope("[fe80::1]:9"), of_scope("10.0.0.7:9")), (None, None));
+    }
+
+    #[test]
+    fn an_interface_is_learned_from_its_first_message() {
+        let names = InterfaceNames::default();
+        for address in ["[fe80::1%1]:9", "[fe80::1%999999]:9", "[fe80::1]:9", "10.0.0.7:9"] {
+            names.learn_scope(address.parse().unwrap());
+        }
+        assert_eq!(names.of_scope("[fe80::1%1]:9".parse().unwrap()).as_deref(), Some("lo"));
+        assert_eq!(names.0.read().len(), 1);
     }
 
     #[test]

@@ -169,14 +169,21 @@ fn check_answerable(id: u64, peer: SocketAddr) -> Result<(), ErrorObject> {
         .hint("name the destination: `udpchatctl send TO TEXT`"))
 }
 
-/// Chooses a socket of the peer's address family; a loopback socket only for a loopback peer.
+/// Chooses a socket of the peer's address family; a loopback socket only for a loopback peer. Of several on addresses of their own,
+/// that on the source address of the route: the peer may know no way to another address of this host.
 fn listener_for(daemon: &Daemon, peer: SocketAddr) -> Option<Arc<Listener>> {
     let able = || daemon.listeners.iter().filter(|listener| listener.can_send_to(peer));
     let fits = |listener: &&Arc<Listener>| {
         let ip = listener.local.ip();
         ip.is_unspecified() || ip.is_loopback() == peer.ip().is_loopback()
     };
-    able().find(fits).or_else(|| able().next()).cloned()
+    let first = able().find(fits).or_else(|| able().next())?;
+    if first.local.ip().is_unspecified() || able().nth(1).is_none() {
+        return Some(Arc::clone(first));
+    }
+    let source = source_towards(peer);
+    let on_route = able().find(|listener| Some(listener.local.ip()) == source);
+    Some(Arc::clone(on_route.unwrap_or(first)))
 }
 
 /// The addresses that a target resolves to.

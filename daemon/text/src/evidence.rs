@@ -136,6 +136,11 @@ fn of_invalid_utf_8(
         return None;
     }
     let (encoding, score) = best(sample, fallback)?;
+    // Kana and Cyrillic letters have the same bytes in several standards: they prove none of these.
+    let is_alike = |known: Encoding| !same(known, encoding) && sample.reads_alike(known, encoding);
+    if is_alike(fallback) || remembered.is_some_and(is_alike) {
+        return None;
+    }
     let is_fallback = same(encoding, fallback);
     let is_chinese_fallback = is_fallback && encoding == Encoding::GB18030;
     let lead = if is_chinese_fallback { LEAD_OF_CHINESE_FALLBACK } else { LEAD };
@@ -187,4 +192,24 @@ fn is_proven(
     let mut others = MULTI_BYTE.into_iter().filter(|other| *other != encoding);
     others.all(|other| sample.score_up_to(other, reached).cost >= reached)
         && !sample.is_alphabet_below(reached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_the_fallback_reads_alike_proves_no_other_encoding() {
+        let (gbk, euc_jp) = (Encoding::GBK, Encoding::EUC_JP);
+        for text in ["ありがとう", "カタカナ", "ありがとう、ございます。", "Привет"]
+        {
+            let bytes = encoding_rs::GBK.encode(text).0;
+            assert_ne!(evidence(&bytes, None, Encoding::GB18030), Some(euc_jp), "{text}");
+            for remembered in [gbk, Encoding::GB18030, Encoding::UTF_8] {
+                assert_eq!(evidence(&bytes, Some(remembered), Encoding::GB18030), None, "{text}");
+            }
+        }
+        let japanese = encoding_rs::EUC_JP.encode("今日はいい天気ですね、ありがとう").0;
+        assert_eq!(evidence(&japanese, None, Encoding::GB18030), Some(euc_jp));
+    }
 }

@@ -1,5 +1,7 @@
 //! Bytes that are no text, as hexadecimal digits: the text of a peer that sends bytes.
 
+use udpchat_config::narrowed;
+
 /// Returns two digits for each byte, with a space between two bytes.
 pub fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] =
@@ -15,21 +17,32 @@ pub fn to_hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns the bytes of hexadecimal digits; white space and `:`, `-`, `,` may stand between two bytes.
+/// Returns the bytes of hexadecimal digits; white space and `:`, `-`, `,` may stand between two bytes, and `0x` in front of one.
+/// Full-width characters count as those of ASCII.
 ///
 /// # Errors
 /// The first character that is no digit there, or the last digit if their number is odd.
 pub(crate) fn write(text: &str) -> Result<Vec<u8>, char> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut upper = None;
-    for character in text.chars() {
+    // Whether `0x` may follow: at the beginning and behind a separator.
+    let mut is_fresh = true;
+    let narrow = narrowed(text);
+    let mut characters = narrow.chars().zip(text.chars()).peekable();
+    while let Some((character, written)) = characters.next() {
+        let is_prefix = is_fresh && character == '0';
+        if is_prefix && characters.next_if(|(next, _)| matches!(next, 'x' | 'X')).is_some() {
+            is_fresh = false;
+            continue;
+        }
         let digit = character.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        is_fresh = digit.is_none();
         match (upper.take(), digit) {
             (None, Some(_)) => upper = Some(character),
             (Some(first), Some(digit)) => bytes.push(value(first) << 4 | digit),
             (None, None) if character.is_whitespace() || matches!(character, ':' | '-' | ',') => {}
             (Some(first), None) if character.is_whitespace() => return Err(first),
-            (_, None) => return Err(character),
+            (_, None) => return Err(written),
         }
     }
     upper.map_or(Ok(bytes), Err)
@@ -46,10 +59,26 @@ mod tests {
     #[test]
     fn digits_are_written_as_people_write_them() {
         assert_eq!(to_hex(b"\x01\x03\xe4\x09"), "01 03 e4 09");
-        for text in ["01 03 e4 09", "0103E409", "01:03:e4:09", "01-03-e4-09\r\n", " 01,03, e4\n09"] {
+        for text in [
+            "01 03 e4 09",
+            "0103E409",
+            "01:03:e4:09",
+            "01-03-e4-09\r\n",
+            " 01,03, e4\n09",
+            "0x01,0X03 0xe4 09",
+            "０１　０３，ｅ４ 09",
+        ] {
             assert_eq!(write(text), Ok(b"\x01\x03\xe4\x09".to_vec()), "{text}");
         }
-        for (text, wrong) in [("hello", 'h'), ("01 3", '3'), ("1 02", '1'), ("0你", '你'), ("01 0", '0')] {
+        for (text, wrong) in [
+            ("hello", 'h'),
+            ("01 3", '3'),
+            ("1 02", '1'),
+            ("0你", '你'),
+            ("01 0", '0'),
+            ("０你", '你'),
+            ("010x", 'x'),
+        ] {
             assert_eq!(write(text), Err(wrong), "{text}");
         }
     }

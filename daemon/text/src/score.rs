@@ -166,6 +166,12 @@ impl<'a> Sample<'a> {
         if cost < score.cost { Score { cost, cut_in_front: true, ..behind } } else { score }
     }
 
+    /// Tells whether the bytes read as the same text in two encodings.
+    pub(crate) fn reads_alike(&self, one: Encoding, other: Encoding) -> bool {
+        let text = |encoding: Encoding| encoding.encoding().decode_without_bom_handling(self.bytes).0;
+        text(one) == text(other)
+    }
+
     /// Tells whether the bytes read in an encoding of an alphabet at less than this cost.
     pub(crate) fn is_alphabet_below(&self, limit: HalfBits) -> bool {
         CHARACTERS.iter().any(|characters| self.in_alphabet(characters, limit) < limit)

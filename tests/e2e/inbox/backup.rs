@@ -340,3 +340,35 @@ fn an_interrupted_backup_leaves_no_file() {
     assert!(lines.iter().any(|line| line.contains("interrupted; there is no backup")), "{lines:?}");
     assert!(!names(folder).iter().any(|name| name.starts_with("copy")), "{:?}", names(folder));
 }
+
+#[test]
+fn a_copy_that_takes_the_place_of_the_inbox_keeps_what_is_held_and_is_not_logged_as_received() {
+    let (other, mut daemon) = (Daemon::start(), Daemon::start());
+    let peer = Peer::new();
+    other.receive_from(&peer, ["old 1", "old 2", "old 3"]);
+    other.ctl(&["send", "127.0.0.77:9", "kept", "--when-seen"]).ok();
+    let copy = other.path("copy.db");
+    backup(other.folder.path(), &copy).ok();
+    for name in ["inbox.db", "inbox.db-wal", "inbox.db-shm"] {
+        let _may_be_absent = fs::remove_file(daemon.path("data").join(name));
+    }
+    fs::copy(&copy, daemon.database()).unwrap();
+    // The file is compared with its name once a second at most, before something is stored.
+    eventually("the copy to be noticed", || {
+        peer.send(daemon.address(), "new");
+        daemon.status()["problems"].to_string().contains("removed or replaced").then_some(())
+    });
+    let held = daemon.ctl(&["held"]);
+    assert!(held.stdout.contains("127.0.0.77:9"), "{held:?}");
+    peer.send(daemon.address(), "last");
+    let received = daemon.log_with("\"last\"");
+    assert!(received.contains("received"), "{received}");
+    let log = daemon.log().join("\n");
+    assert!(!log.contains("old 1") && !log.contains("18446744"), "{log}");
+    let entries = daemon.entries();
+    let old: Vec<_> = entries.iter().filter_map(|entry| entry["text"].as_str()).take(3).collect();
+    assert_eq!(old, ["old 1", "old 2", "old 3"]);
+    // Numbers of held messages are not used twice.
+    daemon.ctl(&["send", "127.0.0.77:9", "another", "--when-seen"]).ok();
+    assert_eq!(daemon.start_again().rpc().call("held", json!({}))["held"].as_array().map(Vec::len), Some(2));
+}

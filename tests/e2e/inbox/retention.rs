@@ -169,7 +169,7 @@ fn removed_entries_are_a_gap_for_who_had_not_read_them() {
     assert_eq!((&single["next"], &single["entries"][0]["type"]), (&json!(removed_up_to), &json!("gap")));
     assert_eq!(single["more"], true);
     let text = daemon.ctl(&["inbox", "--consumer", "bot"]).ok();
-    assert!(text.contains("entries removed here: the inbox had reached its limits"), "{text}");
+    assert!(text.contains("entries removed here: over the maximum size or age of the inbox"), "{text}");
     assert_eq!(daemon.ctl(&["inbox", "--consumer", "bot"]).ok(), "", "the mark is behind the gap");
 }
 

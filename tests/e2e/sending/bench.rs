@@ -7,7 +7,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 use serde_json::{Value, from_str, json};
 
-use crate::support::{Daemon, Peer, Running, ctl_command, eventually, id, new_folder, raw, texts};
+use crate::support::{Daemon, Peer, Running, closed, ctl_command, eventually, id, new_folder, raw, texts};
 
 /// Starts a daemon that knows two peers as members of a list, with a third address.
 fn with_list() -> (Daemon, [Peer; 3]) {
@@ -274,4 +274,18 @@ fn a_question_is_asked_again_until_it_is_answered() {
     daemon.ctl(&["ask", &name, "T?", "--retry", "2", "--timeout", "300ms"]).fails(4, &["no message"]);
     let sent: Vec<Value> = daemon.entries().into_iter().filter(|entry| entry["direction"] == "out").collect();
     assert_eq!(texts(&sent[sent.len() - 3..]), ["T?"; 3]);
+}
+
+#[test]
+fn a_loop_to_a_list_names_whose_messages_bounced() {
+    let (one, other) = (closed("127.0.0.41"), closed("127.0.0.42"));
+    let config = format!(
+        "[peers.one]\naddress = '{one}'\n[peers.other]\naddress = '{other}'\n[peers.both]\nmembers = ['one', 'other']\n"
+    );
+    let daemon = Daemon::start_with(&config, &[]);
+    let args = ["send", "both", "x", "--every", "20ms", "-c", "3", "--confirm", "20s"];
+    daemon.ctl(&args).fails(5, &["6 bounced: port unreachable (one 3, other 3)"]);
+    let summary = daemon.ctl(&[&["--json"], &args[..]].concat()).stdout;
+    let summary: Value = from_str(&summary).unwrap();
+    assert_eq!(summary["bounced_by"], json!({ "one": 3, "other": 3 }), "{summary}");
 }

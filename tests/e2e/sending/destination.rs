@@ -247,3 +247,12 @@ fn a_hung_daemon_is_given_up_in_time() {
     assert!(began.elapsed().as_secs() < 30, "the time without the option");
     daemon.ctl(&["status", "--timeout", "30s"]).ok();
 }
+
+#[test]
+fn a_message_leaves_from_the_address_of_its_route() {
+    let daemon = Daemon::start_with("", &["--listen", "127.0.0.5:0", "--listen", "127.0.0.1:0"]);
+    let peer = Peer::at("127.0.0.9:0");
+    daemon.ctl(&["send", &peer.name(), "x"]).ok();
+    // The route to every address of the loopback interface has this source.
+    assert_eq!(peer.receive().1.ip().to_string(), "127.0.0.1");
+}

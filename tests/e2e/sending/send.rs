@@ -370,3 +370,31 @@ fn an_unreachable_peer_affects_no_other() {
     }
     line.sent(40);
 }
+
+#[test]
+fn a_reply_takes_a_checksum_and_a_line_end() {
+    let (board, plc) = (Peer::new(), Peer::new());
+    let daemon = Daemon::start_with(
+        &format!("peers.plc = {{ address = \"{}\", encoding = \"hex\" }}", plc.name()),
+        &[],
+    );
+    daemon.receive_from(&board, ["one"]);
+    daemon.receive_from(&plc, ["two"]);
+    for (args, peer, expected) in [
+        (&["1", "AT", "--eol", "crlf"][..], &board, &b"AT\r\n"[..]),
+        (&["1", "--hex", "01 03", "--append", "sum8"], &board, b"\x01\x03\x04"),
+        (&["1", "{{n:02}}", "--fill"], &board, b"01"),
+        // The text of this peer is its bytes as digits.
+        (&["2", "01 03", "--append", "sum8"], &plc, b"\x01\x03\x04"),
+        (&["2", "01 03", "--eol", "lf"], &plc, b"\x01\x03\n"),
+        (&["2", "AT", "-e", "ascii", "--eol", "cr"], &plc, b"AT\r"),
+    ] {
+        let sent = daemon.ctl(&[&["reply"], args].concat());
+        assert!(sent.code == Some(0) && sent.stderr.is_empty(), "{args:?}: {sent:?}");
+        assert_eq!(peer.receive().0, expected, "{args:?}");
+    }
+    let lines = ["reply", "1", "--lines", "--eol", "cr"];
+    assert_eq!(daemon.ctl_with_input(&lines, b"a\nb\n").code, Some(0));
+    assert_eq!((board.receive().0, board.receive().0), (b"a\r".to_vec(), b"b\r".to_vec()));
+    daemon.ctl(&["reply", "99", "x", "--eol", "lf"]).fails(1, &["entry 99 does not exist"]);
+}

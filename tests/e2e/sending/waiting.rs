@@ -172,6 +172,28 @@ fn the_port_of_the_last_message_is_sent_to() {
 }
 
 #[test]
+fn the_last_port_is_looked_up_again() {
+    let daemon = Daemon::start_with("peers.board = { address = '127.0.0.24' }", &[]);
+    let (first, second, third) =
+        (Peer::at("127.0.0.24:0"), Peer::at("127.0.0.24:0"), Peer::at("127.0.0.24:0"));
+    daemon.receive_from(&first, ["up"]);
+    let looped = daemon.ctl_running(&["send", "board", "tick", "--last-port", "--every", "20ms"]);
+    assert_eq!(first.receive().0, b"tick");
+    daemon.receive_from(&second, ["up again"]);
+    assert_eq!(second.receive().0, b"tick");
+    looped.signal(Signal::SIGINT);
+    let args = ["ask", "board", "T?", "--last-port", "--retry", "400", "--timeout", "40s"];
+    let mut asked = daemon.ctl_running(&args);
+    while second.receive().0 != b"T?" {}
+    daemon.receive_from(&third, ["up for the third time"]);
+    let (question, from) = third.receive();
+    assert_eq!(question, b"T?");
+    third.send(from, "22");
+    assert_eq!(asked.line(), "22");
+    assert!(asked.wait().success());
+}
+
+#[test]
 fn bytes_that_are_written_as_text_are_noticed() {
     let peer = Peer::new();
     let daemon = Daemon::start_with(

@@ -7,7 +7,7 @@ use udpchat_api::call::Status;
 use udpchat_config::word;
 use udpchat_locale::{tr, translated};
 
-use super::facts::{AccessDenied, Facts, Reach, Reached, RunningDaemon, Tried, Unusable, shown};
+use super::facts::{AccessDenied, Facts, Reach, Reached, Running, RunningDaemon, Tried, Unusable, shown};
 use super::finding::Finding;
 use crate::systemd;
 
@@ -15,7 +15,7 @@ const TOPIC: &str = "daemon";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     match &facts.daemon {
-        Reach::Reached(reached) => reachable(reached),
+        Reach::Reached(reached) => reachable(reached, facts.running),
         Reach::NotReached { denied: Some(denied), running, .. } => vec![refused(denied, running)],
         Reach::NotReached { tried, denied: None, running, sees_all, start } => {
             let mut found = vec![absent(tried, running, (*sees_all, start))];
@@ -25,7 +25,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     }
 }
 
-fn reachable(reached: &Reached) -> Vec<Finding> {
+fn reachable(reached: &Reached, running: Running) -> Vec<Finding> {
     let Status { version, pid, socket, .. } = &reached.status;
     let socket = shown(socket);
     let answers = tr!("udpchatd {version} (pid {pid}) answers at {socket}", version, pid, socket);
@@ -34,6 +34,20 @@ fn reachable(reached: &Reached) -> Vec<Finding> {
     if version != own {
         let seen = tr!("udpchatd is {daemon}, udpchatctl is {client}", daemon = version, client = own);
         found.push(Finding::warning(TOPIC, seen).hint(tr!("restart the daemon after installing a release")));
+    }
+    if running.is_replaced {
+        let seen = tr!("the file of this program was replaced or removed since the daemon started");
+        found.push(
+            Finding::warning(TOPIC, seen).hint(tr!("restart the daemon to run the one that is installed")),
+        );
+    }
+    if running.lacks_socket_unit {
+        let seen =
+            tr!("systemd does not hold the port: datagrams that come while the daemon restarts are lost");
+        found.push(Finding::warning(TOPIC, seen).hint(tr!(
+            "`systemctl status udpchatd.socket` shows why; `systemctl stop udpchatd` and then `systemctl start udpchatd` start \
+             both again"
+        )));
     }
     found
 }
@@ -135,6 +149,16 @@ mod tests {
     use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels, running, text, without_daemon};
     use super::*;
+
+    #[test]
+    fn a_replaced_program_and_a_missing_socket_unit_are_noticed() {
+        let with = |running| findings(&Facts { running, ..facts() });
+        assert_eq!(levels(&with(Running::default())), [Fine]);
+        let replaced = with(Running { is_replaced: true, ..Running::default() });
+        assert!(levels(&replaced) == [Fine, Warning] && text(&replaced).contains("replaced or removed"));
+        let without_unit = with(Running { lacks_socket_unit: true, ..Running::default() });
+        assert!(text(&without_unit).contains("systemd does not hold the port"), "{without_unit:?}");
+    }
 
     fn not_reached(running: &[RunningDaemon], denied: bool) -> Facts {
         let denied = denied.then(|| AccessDenied {

@@ -8,7 +8,7 @@ use crate::output::size;
 
 const TOPIC: &str = "disk";
 
-/// With less free space than this, the next burst may not be stored.
+/// With less free space than this, the next burst may not be stored; on a small disk, with less than a tenth of it.
 const SCARCE_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
@@ -20,7 +20,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
             Finding::problem(TOPIC, seen).hint(tr!("mount it read-write, or configure another `data_dir`")),
         ];
     }
-    if disk.free_bytes < SCARCE_BYTES || disk.free_files == Some(0) {
+    if disk.free_bytes < SCARCE_BYTES.min(disk.bytes / 10) || disk.free_files == Some(0) {
         let (seen, hint) = match disk.free_files {
             Some(0) => (
                 tr!("no file can be created at {path}: the file system has no free inodes", path),
@@ -61,13 +61,20 @@ mod tests {
 
     #[test]
     fn low_disk_space_is_a_problem() {
-        let roomy =
-            Disk { path: "/data".into(), free_bytes: 9 << 30, free_files: Some(9), is_read_only: false };
+        let roomy = Disk {
+            path: "/data".into(),
+            bytes: 16 << 30,
+            free_bytes: 9 << 30,
+            free_files: Some(9),
+            is_read_only: false,
+        };
         for (disk, level) in [
             (roomy.clone(), Fine),
             (Disk { free_files: None, ..roomy.clone() }, Fine),
             (Disk { free_bytes: 1 << 30, ..roomy.clone() }, Warning),
             (Disk { free_bytes: 1 << 20, ..roomy.clone() }, Problem),
+            (Disk { free_bytes: 9 << 20, bytes: 14 << 20, ..roomy.clone() }, Warning),
+            (Disk { free_bytes: 1 << 20, bytes: 14 << 20, ..roomy.clone() }, Problem),
             (Disk { free_files: Some(0), ..roomy.clone() }, Problem),
             (Disk { is_read_only: true, ..roomy }, Problem),
         ] {

@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     /// The time zone in which times are shown.
     pub(crate) zone: TimeZone,
     pub(crate) daemon: Reach,
+    /// How the process of the daemon that answers runs.
+    pub(crate) running: Running,
     /// Whether the daemon is known to run in another network namespace.
     pub(crate) is_network_foreign: bool,
     /// What a daemon of this user would use, or why the configuration is invalid. Read only if no daemon answers, and none
@@ -63,7 +65,7 @@ impl Facts {
     }
 
     /// Returns the processes of daemons that do not answer.
-    pub(super) fn running(&self) -> &[RunningDaemon] {
+    pub(super) fn not_answering(&self) -> &[RunningDaemon] {
         match &self.daemon {
             Reach::Reached(_) => &[],
             Reach::NotReached { running, .. } => running,
@@ -76,6 +78,15 @@ impl Facts {
             Some(status) => &status.listen,
             None => self.configured.as_ref().map_or(&[], |configured| &configured.listen),
         }
+    }
+
+    /// Returns whether this machine has no interface with an address, so that no program can listen there.
+    pub(super) fn lacks(&self, ip: IpAddr) -> bool {
+        let has = |interface: &Interface| {
+            interface.has(ip) || interface.broadcasts.iter().any(|broadcast| IpAddr::V4(*broadcast) == ip)
+        };
+        let is_of_no_interface = ip.is_unspecified() || ip.is_multicast() || ip.is_loopback();
+        !is_of_no_interface && !self.interfaces.iter().any(has)
     }
 
     /// Shows a time.
@@ -96,6 +107,17 @@ impl Facts {
         ports.dedup();
         ports
     }
+}
+
+/// How the process of a daemon runs, as far as this user sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Running {
+    /// Whether the file of its program was replaced or removed since its start.
+    pub(crate) is_replaced: bool,
+    /// Whether the unit of the system runs it, and that of its sockets is active.
+    pub(crate) has_socket_unit: bool,
+    /// Whether the unit of the system runs it, and that of its sockets is not active, though it is enabled.
+    pub(crate) lacks_socket_unit: bool,
 }
 
 /// Whether a daemon answers.
@@ -227,12 +249,14 @@ pub(crate) struct Firewall {
 }
 
 /// What the rules of a firewall do with incoming datagrams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
     /// They reject nothing.
     Open,
     /// They reject some datagrams, and a rule allows every port of the daemon.
     AllowPort,
+    /// They reject some datagrams, and a port is allowed by such a rule only, which has further conditions: of an interface or a source.
+    AllowSome(String),
     /// They reject some datagrams, and no rule allows every port of the daemon.
     MayRefuse,
     /// The firewall is active, and only privileged users can read its rules.
@@ -245,6 +269,8 @@ pub(crate) enum Rules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Disk {
     pub(crate) path: PathBuf,
+    /// The size of the file system, in bytes.
+    pub(crate) bytes: u64,
     /// The space available to users, in bytes.
     pub(crate) free_bytes: u64,
     /// How many files can still be created; none if the file system has no such limit.

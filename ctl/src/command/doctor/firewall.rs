@@ -1,6 +1,7 @@
 //! Checks the firewalls of this machine, as far as their rules can be read. Only the kernel decides what happens to a
 //! datagram, so this reports warnings, never problems.
 
+use udpchat_api::safe;
 use udpchat_config::word;
 use udpchat_locale::tr;
 
@@ -45,7 +46,7 @@ fn as_root(facts: &Facts) -> String {
 }
 
 fn check_firewall(firewall: &Firewall, ports: &[u16]) -> Option<Finding> {
-    let Firewall { name, rules } = *firewall;
+    let Firewall { name, rules } = firewall;
     let list: Vec<_> = ports.iter().map(ToString::to_string).collect();
     let ports_shown = list.join(tr!(", "));
     match rules {
@@ -58,6 +59,15 @@ fn check_firewall(firewall: &Firewall, ports: &[u16]) -> Option<Finding> {
                 ports = ports_shown
             ),
         )),
+        Rules::AllowSome(rule) => {
+            let seen = tr!(
+                "{name} rejects some incoming datagrams, and allows UDP port {ports} under conditions only: {rule}",
+                name,
+                ports = ports_shown,
+                rule = safe::one_line(rule)
+            );
+            Some(Finding::warning(TOPIC, seen).hint(how_to_open(name, ports)))
+        }
         Rules::MayRefuse => {
             let seen = tr!(
                 "{name} rejects some incoming datagrams, and no rule was found that allows UDP port {ports}: it may block \

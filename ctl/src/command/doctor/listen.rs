@@ -9,7 +9,15 @@ use super::finding::Finding;
 
 const TOPIC: &str = "listen";
 
-fn how_to_listen(listen: &[SocketAddr]) -> String {
+/// Says how to listen on every address.
+pub(super) fn how_to_listen(facts: &Facts, listen: &[SocketAddr]) -> String {
+    if facts.running.has_socket_unit {
+        return tr!(
+            "the socket unit holds the port: `systemctl edit udpchatd.socket` sets `ListenDatagram={address}` behind an empty \
+             `ListenDatagram=`; the guide to administration has the steps under \"Another port\"",
+            address = every_address(listen)
+        );
+    }
     tr!(
         "set `listen = [\"{address}\"]` in the configuration for every address of both families, then restart the daemon",
         address = every_address(listen)
@@ -29,7 +37,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let addresses = listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(tr!(", "));
     if listen.iter().all(|address| address.ip().is_loopback()) {
         let seen = tr!("listens on {addresses} only: no other machine can reach it", addresses);
-        return vec![Finding::problem(TOPIC, seen).hint(how_to_listen(listen))];
+        return vec![Finding::problem(TOPIC, seen).hint(how_to_listen(facts, listen))];
     }
     let mut found = vec![Finding::ok(TOPIC, tr!("listens on {addresses}", addresses))];
     found.extend(listen.iter().filter_map(|address| missing(facts, *address, listen)));
@@ -57,12 +65,11 @@ fn without_ipv4(any: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
 /// Reports a listening address that this machine no longer has.
 fn missing(facts: &Facts, address: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
     let ip = address.ip();
-    let is_there = || facts.interfaces.iter().any(|interface| interface.has(ip));
-    if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() || is_there() {
+    if !facts.lacks(ip) {
         return None;
     }
     let seen = tr!("listens on {address}, but no interface has {ip} now", address, ip);
-    Some(Finding::problem(TOPIC, seen).hint(how_to_listen(listen)))
+    Some(Finding::problem(TOPIC, seen).hint(how_to_listen(facts, listen)))
 }
 
 fn ipv6(facts: &Facts, listen: &[SocketAddr]) -> Option<Finding> {
@@ -77,7 +84,7 @@ fn ipv6(facts: &Facts, listen: &[SocketAddr]) -> Option<Finding> {
     let is_wide = |interface: &Interface| interface.wide_ipv6().next().is_some();
     if !takes_ipv6 && facts.interfaces.iter().any(is_wide) {
         let seen = tr!("listens on no IPv6 address, although this machine has IPv6 addresses");
-        return Some(Finding::warning(TOPIC, seen).hint(how_to_listen(listen)));
+        return Some(Finding::warning(TOPIC, seen).hint(how_to_listen(facts, listen)));
     }
     None
 }
@@ -109,6 +116,15 @@ mod tests {
         for whole in [&["[::]:7788"][..], &["[::]:7788", "0.0.0.0:7788"], &["[::]:7788", "127.0.0.1:7789"]] {
             assert!(!text(&findings(&listening_on(whole))).contains("IPv6 only"));
         }
+    }
+
+    #[test]
+    fn under_a_socket_unit_that_sets_the_addresses() {
+        let mut facts = listening_on(&["127.0.0.1:7788"]);
+        let hint = |facts: &Facts| findings(facts)[0].hint.clone().unwrap();
+        assert!(hint(&facts).contains("set `listen = "));
+        facts.running.has_socket_unit = true;
+        assert!(hint(&facts).contains("`ListenDatagram=[::]:7788`") && !hint(&facts).contains("listen ="));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use udpchat_locale::tr;
 
 use super::facts::{Facts, Process, RunningDaemon, UdpSocket};
 use super::finding::Finding;
+use super::listen::how_to_listen;
 
 const TOPIC: &str = "port";
 
@@ -26,7 +27,12 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 
 /// Checks whether a daemon could bind an address.
 fn free(facts: &Facts, wanted: SocketAddr) -> Finding {
-    let port = wanted.port();
+    let (port, ip) = (wanted.port(), wanted.ip());
+    if facts.lacks(ip) {
+        let seen =
+            tr!("udpchatd cannot listen on {address}: no interface has {ip} now", address = wanted, ip);
+        return Finding::problem(TOPIC, seen).hint(how_to_listen(facts, &[wanted]));
+    }
     match facts.sockets.iter().find(|socket| overlap(socket.local, wanted)) {
         None => Finding::ok(TOPIC, tr!("UDP port {port} is free for {address}", port, address = wanted)),
         Some(socket) => held(facts, socket),
@@ -58,7 +64,7 @@ fn held(facts: &Facts, socket: &UdpSocket) -> Finding {
 
 /// Adds a daemon of the user that holds the socket: it may be the holder, but need not be.
 fn with_daemon_of_holder(facts: &Facts, socket: &UdpSocket, seen: String) -> String {
-    match facts.running().iter().find(|daemon| daemon.process.user == socket.user) {
+    match facts.not_answering().iter().find(|daemon| daemon.process.user == socket.user) {
         Some(RunningDaemon { process: Process { name, pid, user, .. }, .. }) => {
             tr!("{seen}; {user} also runs {name} (pid {pid})", seen, user, name, pid)
         }
@@ -133,6 +139,16 @@ mod tests {
             let found = findings(&Facts { sockets: vec![socket(held)], ..without_daemon("[::]:7788") });
             assert_eq!(levels(&found), [level], "{held}");
             assert_eq!(text(&found).contains("held by nc (pid 4711, user bob)"), level == Problem);
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_machine_lacks_is_not_free() {
+        let found = findings(&without_daemon("10.9.9.9:7788"));
+        assert_eq!(levels(&found), [Problem]);
+        assert!(text(&found).contains("no interface has 10.9.9.9 now"), "{found:?}");
+        for there in ["127.0.0.9:7788", "[::1]:7788", "0.0.0.0:7788", "239.1.1.1:7788"] {
+            assert_eq!(levels(&findings(&without_daemon(there))), [Fine], "{there}");
         }
     }
 

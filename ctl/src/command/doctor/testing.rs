@@ -1,6 +1,6 @@
 //! Facts for tests: everything is in order unless a test changes something.
 
-use super::facts::{Configured, Facts, Interface, Newest, Process, Reach, Reached, RunningDaemon};
+use super::facts::{Configured, Facts, Interface, Newest, Process, Reach, Reached, Running, RunningDaemon};
 use super::finding::{Finding, Level};
 
 const STATUS: &str = r#"{
@@ -40,6 +40,7 @@ pub(super) fn facts() -> Facts {
         now: "2026-11-22T12:00:00Z".parse().unwrap(),
         zone: jiff::tz::TimeZone::UTC,
         daemon: Reach::Reached(Box::new(reached)),
+        running: Running::default(),
         is_network_foreign: false,
         configured: Ok(Configured::default()),
         sockets: Vec::new(),

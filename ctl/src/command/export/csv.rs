@@ -13,7 +13,7 @@ use udpchat_locale::tr;
 
 use crate::command::unknown_numbers::UnknownNumbers;
 use crate::command::wanted_number::{Content, WantedNumber, select};
-use crate::output::{counted, local_time, shown_number};
+use crate::output::{counted, local_milliseconds, shown_number};
 
 /// The columns without `--fields`.
 const COLUMNS: [&str; 9] = ["id", "at", "direction", "peer", "name", "bytes", "text", "delivery", "error"];
@@ -95,7 +95,7 @@ impl Table {
 
     fn time<'a>(&self, at: &'a str) -> Cow<'a, str> {
         let Some(zone) = &self.zone else { return Cow::Borrowed(at) };
-        at.parse().map_or(Cow::Borrowed(at), |at| Cow::Owned(local_time(at, zone)))
+        at.parse().map_or(Cow::Borrowed(at), |at| Cow::Owned(local_milliseconds(at, zone)))
     }
 
     /// Returns the line with the names of the columns.
@@ -369,7 +369,7 @@ mod tests {
             );
             let mut out = Vec::new();
             table.add(&entry, &mut out).unwrap();
-            let expected = format!("7,2026-11-27 06:03:05,out,,,0,x,{cells}\r\n");
+            let expected = format!("7,2026-11-27 06:03:05.250,out,,,0,x,{cells}\r\n");
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }

@@ -18,6 +18,7 @@ use super::condition::WhereArgs;
 use super::context::Context;
 use super::filter::{Filter, FilterArgs, KindArgs};
 use super::pages::Pages;
+use super::removed::note_removed;
 use super::senders;
 use super::wanted_number::{WantedNumber, distinct, names};
 use crate::connect::newest_id;
@@ -76,7 +77,7 @@ pub(crate) struct ExportArgs {
     /// With csv: begin with a byte order mark, without which Excel takes UTF-8 for another encoding
     #[arg(long)]
     pub(crate) bom: bool,
-    /// With csv: times in local time, as spreadsheets read them, instead of UTC
+    /// With csv: local times to the millisecond, as spreadsheets read them, instead of UTC
     #[arg(long)]
     pub(crate) local_time: bool,
     #[command(flatten)]
@@ -157,6 +158,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     // Where every entry is exported, notices are read in any case: an id that is missing is that of a removed entry.
     let is_every_entry = filter.is_open() && arguments.filter.number.is_none();
     filter.notices = knows_notices && (has_notices || is_every_entry);
+    note_removed(&mut client, context.output, &filter).await;
     if to_screen {
         context.output.use_pager();
     }

@@ -25,6 +25,7 @@ use self::start::Consumer;
 pub(crate) use self::start::Start;
 use super::context::Context;
 use super::filter::is_like_hex;
+use super::removed::note_removed;
 use super::senders;
 use crate::connect::newest_id;
 use crate::error::{CtlError, Result};
@@ -57,7 +58,10 @@ pub(crate) async fn run(mut context: Context<'_>, arguments: &InboxArgs) -> Resu
     }
     match &plan.wanted {
         Wanted::New(consumer) => new(context, client, &plan, consumer, form).await,
-        Wanted::History(part) => history(InboxPrinter::new(client, context.output, form), &plan, part).await,
+        Wanted::History(part) => {
+            note_removed(&mut client, context.output, &plan.filter).await;
+            history(InboxPrinter::new(client, context.output, form), &plan, part).await
+        }
     }
 }
 

@@ -81,9 +81,13 @@ impl SilentFor {
         match self {
             _ if peer.denied => false,
             Self::Own => peer.silent_since.is_some(),
-            Self::Time(time) => peer.last_heard.is_none_or(|heard| {
-                Duration::try_from(now.duration_since(heard)).is_ok_and(|quiet| quiet >= time)
-            }),
+            // Of one whose messages are removed, it may be known since when it is silent; of one without a name, nothing.
+            Self::Time(time) => match peer.last_heard.or(peer.silent_since) {
+                Some(quiet_since) => {
+                    Duration::try_from(now.duration_since(quiet_since)).is_ok_and(|quiet| quiet >= time)
+                }
+                None => peer.name.is_some(),
+            },
         }
     }
 }
@@ -135,7 +139,9 @@ fn print_silent(output: &mut Output, peers: &[Peer]) -> Result<()> {
         1 => tr!("1 peer is silent").to_owned(),
         number => tr!("{number} peers are silent", number = grouped(number as u64)),
     };
-    Err(CtlError::new(Exit::Failed, "silent", text))
+    Err(CtlError::new(Exit::Failed, "peers_silent", text).hint(tr!(
+        "`udpchatctl doctor` looks for a cause here, and `udpchatctl doctor PEER` on the way to one of them"
+    )))
 }
 
 fn print(output: &mut Output, peers: &[Peer]) -> Result<()> {

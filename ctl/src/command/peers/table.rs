@@ -22,6 +22,9 @@ const MIN_MEMBERS: usize = 16;
 /// Names are truncated to this width before a column is left out, in columns.
 const SHORT_NAME: u16 = 16;
 
+/// Likewise, before one of the columns that are needed most is left out.
+const SHORTEST_NAME: u16 = 8;
+
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
@@ -51,6 +54,9 @@ impl Column {
 
     /// Columns that a narrow terminal leaves out, in this order.
     const LESS_NEEDED: [Self; 4] = [Self::Messages, Self::By, Self::Held, Self::Encoding];
+
+    /// Columns that only a terminal leaves out in which an address would not fit, in this order.
+    const NEEDED: [Self; 3] = [Self::Unread, Self::LastHeard, Self::State];
 
     /// Returns the columns for a terminal: without those that have the same to say of every peer.
     fn of_interest(peers: &[Peer]) -> Vec<Self> {
@@ -128,13 +134,15 @@ pub(super) fn table(peers: &[Peer], zone: &TimeZone) -> String {
 }
 
 /// Renders the peers for a terminal of `width` columns, with how long ago each was heard; last heard first. What does not
-/// fit is removed: first the less needed columns, then the ends of long names, at last the ends of addresses.
+/// fit is removed: columns, and the ends of long names. An address is never cut, since its port is at its end: where it does not fit,
+/// the terminal wraps it.
 pub(super) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone, width: u16) -> String {
     let (when, short) = (|at| ago(at, now, zone), |at| short_time(at, now, zone));
     let mut columns = Column::of_interest(peers);
     let mut table = table_of(&columns, peers, when, short);
-    for column in Column::LESS_NEEDED {
-        if fits(&table, width, SHORT_NAME) {
+    let removable = Column::LESS_NEEDED.map(|column| (column, SHORT_NAME)).into_iter();
+    for (column, name_width) in removable.chain(Column::NEEDED.map(|column| (column, SHORTEST_NAME))) {
+        if fits(&table, width, name_width) {
             break;
         }
         columns.retain(|kept| *kept != column);
@@ -143,10 +151,8 @@ pub(super) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone
     if fits(&table, width, u16::MAX) {
         return lines(table.set_content_arrangement(ContentArrangement::Disabled));
     }
-    let only_names = fits(&table, width, SHORT_NAME);
     for (column, kind) in table.column_iter_mut().zip(columns) {
-        let is_cut = kind == Column::Name || (kind == Column::Address && !only_names);
-        if !is_cut {
+        if kind != Column::Name {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
@@ -306,7 +312,7 @@ silent  10.0.0.1             gbk   默认  -                     1,234     0    
     fn a_chinese_table_fits_into_a_narrow_terminal() {
         for width in [120, 94, 80, 60, 50] {
             let shown = with_language(Language::Chinese, || for_terminal(width));
-            assert!(shown.contains("30 秒前") || width < 60, "{width}: {shown}");
+            assert!(shown.contains("30 秒前") || width <= 60, "{width}: {shown}");
             for line in shown.lines() {
                 assert!(unicode_width::UnicodeWidthStr::width(line) <= usize::from(width), "{width}: {line}");
             }
@@ -340,8 +346,18 @@ silent  10.0.0.1             gbk   默认  -                     1,234     0    
             narrow.starts_with("NAME") && narrow.contains('…') && !narrow.contains("MESSAGES"),
             "{narrow}"
         );
-        assert!(narrow.contains("UNREAD") && narrow.contains("30s ago"), "{narrow}");
         assert_eq!(narrow.lines().count(), 5, "{narrow}");
+        // The port stands at the end of an address.
+        for width in [60, 50, 46, 20, 1] {
+            assert!(for_terminal(width).contains("7348]:65535"), "{width}: {}", for_terminal(width));
+        }
+        let now = "2026-11-22T14:05:30Z".parse().unwrap();
+        let ipv4 = table_for_terminal(&peers()[..2], now, &TimeZone::UTC, 60);
+        assert!(
+            ipv4.contains("192.168.43.159:8080  gbk") && ipv4.contains("30s ago") || ipv4.contains("2m ago"),
+            "{ipv4}"
+        );
+        assert!(ipv4.contains("UNREAD"), "{ipv4}");
     }
 
     #[test]

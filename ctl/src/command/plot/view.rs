@@ -27,6 +27,9 @@ const LABEL_ROWS: u16 = 3;
 /// How much a tick may be beside the range, in parts of a step.
 const ROUNDING: f64 = 1e-9;
 
+/// The digits behind the first one of a great tick, which leave out what is inexact.
+const SIGNIFICANT: usize = 13;
+
 /// The most digits behind the point of a tick that are rounded.
 const MAX_DIGITS: f64 = 15.0;
 
@@ -148,9 +151,12 @@ fn ticks(range: Range, most: usize) -> Vec<f64> {
     let first = (range.least / step - ROUNDING).ceil();
     let multiples = (0..=most + 1).map(|number| (first + number as f64) * step);
     let values = multiples.take_while(|value| *value <= range.greatest + step * ROUNDING);
-    // A multiple of 0.1 may be 0.30000000000000004.
+    // A multiple of 0.1 may be 0.30000000000000004, and one of 5e35 is 2.5000000000000003e36.
     let digits = (-exponent).clamp(0.0, MAX_DIGITS) as usize;
-    let round = |value: f64| format!("{value:.digits$}").parse().unwrap_or(value);
+    let round = |value: f64| match exponent > 0.0 {
+        true => format!("{value:.SIGNIFICANT$e}").parse().unwrap_or(value),
+        false => format!("{value:.digits$}").parse().unwrap_or(value),
+    };
     let values: Vec<f64> =
         values.map(|value| if -exponent > MAX_DIGITS { value } else { round(value) }).collect();
     if values.len() < 2 { ends } else { values }
@@ -243,6 +249,7 @@ mod tests {
         let ticks = |least, greatest, most| ticks(Range { least, greatest }, most);
         assert_eq!(ticks(0.0, 60.0, 3), [0.0, 20.0, 40.0, 60.0]);
         assert_eq!(ticks(28.7, 42.59, 5), [30.0, 35.0, 40.0]);
+        assert_eq!(ticks(4.9e35, 2.6e36, 5), [5e35, 1e36, 1.5e36, 2e36, 2.5e36]);
         assert_eq!(ticks(-0.11, 0.32, 5), [-0.1, 0.0, 0.1, 0.2, 0.3]);
         assert_eq!(ticks(1_013.2, 1_013.9, 4), [1_013.2, 1_013.4, 1_013.6, 1_013.8]);
         assert_eq!(ticks(f64::MIN, f64::MAX, 2).len(), 2);

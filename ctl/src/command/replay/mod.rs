@@ -24,8 +24,10 @@ use self::schedule::Schedule;
 use self::source::Source;
 use super::context::Context;
 use super::deliveries::{Deliveries, SUMMARY_WAIT, SentIds};
+use super::filter::Filter;
 use super::outcome::Outcome;
 use super::pipeline::{Answers, MAX_PENDING_SENDS, Pipeline};
+use super::removed::note_removed;
 use super::send;
 use crate::error::Result;
 use crate::output::{Output, Progress, counted, grouped, local_time, span};
@@ -39,6 +41,10 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<
     let mut client = context.connect().await?;
     let source = Source::open(&context, arguments).await?;
     let output = context.output;
+    if arguments.file.is_none() {
+        let filter = Filter::of(&arguments.filter, crate::time::now)?;
+        note_removed(&mut client, output, &filter).await;
+    }
     note_destination(&mut client, output, &arguments.to, &source).await;
     let progress = Progress::new(output.is_watched(), "message");
     let answers = Answered { to: arguments.to.clone(), peer: None, tally: Tally::default() };

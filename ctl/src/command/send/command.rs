@@ -6,6 +6,7 @@ use udpchat_api::call::SendParams;
 
 use super::args::LinesArgs;
 use super::confirm::ConfirmArgs;
+use super::destination::To;
 use super::form::FormArgs;
 use super::hold::HoldArgs;
 use super::many::{self, ManyArgs};
@@ -104,7 +105,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     arguments.form.note_literal(context.output, &arguments.message.message);
     if !arguments.is_plain() {
         let SendArgs { to, last_port, message, form, many, hold, confirm } = arguments;
-        return job::run(context, (to.as_deref(), *last_port), message, (form, many, hold), *confirm).await;
+        let to = to.as_deref().map(|to| To::Named { to, is_last_port: *last_port });
+        return job::run(context, to, message, (form, many, hold), *confirm).await;
     }
     let target = SendParams { to: arguments.to.clone(), ..arguments.hold.params() };
     sender::send(context, target, &arguments.message).await

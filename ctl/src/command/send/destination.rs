@@ -1,14 +1,46 @@
 //! The destinations of a message: one, those that a list or several names mean, or where a message went before.
 
+use std::net::SocketAddr;
+
 use udpchat_api::call::{InboxParams, SendParams, StatusParams, Target, TargetsParams};
 use udpchat_api::{Client, ClientError, Direction, Entry, ErrorKind};
 use udpchat_config::check_port_sign;
 use udpchat_locale::tr;
 
+use super::args::MessageArgs;
+use super::form::FormArgs;
 use super::hold::HoldArgs;
 use super::last_port;
 use super::payload::Payload;
 use crate::error::{CtlError, Exit, Result};
+
+/// Where a message goes, as the arguments say.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::command) enum To<'a> {
+    /// To what TO names; with `is_last_port` to the port that the last message from there came from.
+    Named { to: &'a str, is_last_port: bool },
+    /// To the source of an entry.
+    SourceOf(u64),
+}
+
+impl To<'_> {
+    /// Finds the destinations; a message that is `alone` is refused by `send` itself.
+    pub(super) async fn find(
+        self,
+        client: &mut Client,
+        alone: bool,
+        hold: &HoldArgs,
+        (form, message): (&FormArgs, &MessageArgs),
+    ) -> Result<Vec<Destination>> {
+        match self {
+            Self::Named { to, is_last_port } => all(client, to, alone, is_last_port, hold).await,
+            Self::SourceOf(id) => {
+                let needs_encoding = form.needs_encoding(message) && !message.hex;
+                Ok(vec![source_of(client, id, needs_encoding).await?])
+            }
+        }
+    }
+}
 
 /// A destination.
 #[derive(Clone, Debug)]
@@ -19,12 +51,14 @@ pub(super) struct Destination {
     pub(super) shown: String,
     /// The encoding of text for it, if known.
     pub(super) encoding: Option<String>,
+    /// The address whose last port a loop looks up again; none if the port is fixed.
+    pub(super) heard_at: Option<SocketAddr>,
 }
 
 impl Destination {
     fn of(target: Target, hold: &HoldArgs) -> Self {
         let params = SendParams { to: Some(target.to.clone()), ..hold.params() };
-        Self { params, shown: target.to, encoding: Some(target.encoding) }
+        Self { params, shown: target.to, encoding: Some(target.encoding), heard_at: None }
     }
 }
 
@@ -60,7 +94,7 @@ pub(super) async fn all(
             if is_one && (alone || error.data.kind == ErrorKind::UnknownMethod) =>
         {
             let params = SendParams { to: Some(to.to_owned()), ..hold.params() };
-            Ok(vec![Destination { params, shown: to.to_owned(), encoding: None }])
+            Ok(vec![Destination { params, shown: to.to_owned(), encoding: None, heard_at: None }])
         }
         Err(error) => {
             let error = CtlError::from(error);
@@ -77,6 +111,7 @@ async fn at_last_ports(client: &mut Client, targets: &[Target]) -> Result<Vec<De
         params,
         shown: target.to.clone(),
         encoding: Some(target.encoding.clone()),
+        heard_at: Some(target.peer),
     };
     Ok(targets.iter().zip(params).map(destination).collect())
 }
@@ -85,11 +120,10 @@ async fn at_last_ports(client: &mut Client, targets: &[Target]) -> Result<Vec<De
 pub(super) async fn again(
     client: &mut Client,
     id: u64,
-    to: Option<&str>,
+    to: Option<To<'_>>,
     hold: &HoldArgs,
 ) -> Result<(Payload, Vec<Destination>)> {
-    let page = InboxParams { after: Some(id.saturating_sub(1)), limit: Some(1), ..InboxParams::default() };
-    let entry = client.call(&page).await?.entries.into_iter().find(|entry| entry.id() == id);
+    let entry = entry(client, id).await?;
     let oldest = match &entry {
         Some(_) => 0,
         None => client.call(&StatusParams {}).await?.inbox.oldest_id,
@@ -113,7 +147,7 @@ pub(super) async fn again(
         }
     };
     let payload = Payload::Bytes(message.raw.0);
-    if let Some(to) = to {
+    if let Some(To::Named { to, .. }) = to {
         return Ok((payload, all(client, to, false, false, hold).await?));
     }
     if message.direction == Direction::In {
@@ -126,5 +160,25 @@ pub(super) async fn again(
         true => SendParams { to: Some(shown.clone()), ..hold.params() },
         false => SendParams { reply_to: Some(id), ..SendParams::default() },
     };
-    Ok((payload, vec![Destination { params, shown, encoding: None }]))
+    Ok((payload, vec![Destination { params, shown, encoding: None, heard_at: None }]))
+}
+
+/// Reads an entry, if there is one with this id.
+async fn entry(client: &mut Client, id: u64) -> Result<Option<Entry>> {
+    let page = InboxParams { after: Some(id.saturating_sub(1)), limit: Some(1), ..InboxParams::default() };
+    Ok(client.call(&page).await?.entries.into_iter().find(|entry| entry.id() == id))
+}
+
+/// Returns the source of an entry, with its encoding if that is needed: `send` itself says what is wrong with an entry.
+async fn source_of(client: &mut Client, id: u64, needs_encoding: bool) -> Result<Destination> {
+    let params = SendParams { reply_to: Some(id), ..SendParams::default() };
+    let source = Destination { params, shown: format!("#{id}"), encoding: None, heard_at: None };
+    if !needs_encoding {
+        return Ok(source);
+    }
+    let Some(Entry::Message(message)) = entry(client, id).await? else { return Ok(source) };
+    let shown = message.peer.to_string();
+    let targets = client.call(&TargetsParams { to: vec![shown.clone()] }).await?.targets;
+    let encoding = targets.into_iter().next().map(|target| target.encoding);
+    Ok(Destination { shown, encoding, ..source })
 }

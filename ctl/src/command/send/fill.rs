@@ -41,6 +41,17 @@ impl Fill {
         self.0.fields().next().is_some()
     }
 
+    /// Returns whether a number is written with decimal digits.
+    pub(super) fn has_decimal_numbers(&self) -> bool {
+        self.0.fields().any(|field| match field {
+            Field::Number(width)
+            | Field::Unix(width)
+            | Field::UnixMilliseconds(width)
+            | Field::Random(width) => width.is_decimal(),
+            Field::Time(_) => false,
+        })
+    }
+
     /// Returns the text of message `number`, sent at `now`.
     pub(in crate::command) fn fill(&self, number: u64, now: Timestamp, zone: &TimeZone) -> String {
         self.0.fill(|field, text| match field {

@@ -108,6 +108,11 @@ impl FormArgs {
         self.eol.is_some_and(|end| end != LineEnd::None)
     }
 
+    /// Returns whether the encoding of the peer decides on the bytes that are added to a text.
+    pub(in crate::command) fn needs_encoding(&self, message: &MessageArgs) -> bool {
+        (self.append.is_some() || self.eol.is_some()) && message.encoding.is_none()
+    }
+
     /// Parses the fields of a message.
     pub(in crate::command) fn draft(&self, payload: Payload) -> Result<Draft> {
         match payload {
@@ -165,8 +170,7 @@ impl FormArgs {
     ) -> Result<Payload> {
         let payload = self.draft(payload)?.payload(1, message.hex)?;
         let mut encoding = None;
-        let needs_encoding = (self.append.is_some() || self.eol.is_some()) && message.encoding.is_none();
-        if needs_encoding && matches!(payload, Payload::Text(_)) {
+        if self.needs_encoding(message) && matches!(payload, Payload::Text(_)) {
             let answer = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?;
             encoding = answer.targets.into_iter().next().map(|target| target.encoding);
         }

@@ -13,12 +13,13 @@ use udpchat_locale::tr;
 
 use super::args::{LinesArgs, MessageArgs};
 use super::confirm::ConfirmArgs;
-use super::destination::{self, Destination};
+use super::destination::{self, Destination, To};
 use super::form::{Draft, FormArgs, check_text};
 use super::hold::HoldArgs;
 use super::known_peers::KnownPeers;
 use super::many::ManyArgs;
 use super::messages::{Messages, read_aside};
+use super::moving::Moving;
 use super::notes::{self, note_empty_lines};
 use super::payload::{Lines, Payload, Source};
 use super::port::note_destination_in_text;
@@ -35,7 +36,7 @@ use crate::output::{Output, Progress, Reached, counted, duration, grouped};
 /// Runs `send` for what the plain form cannot do.
 pub(super) async fn run(
     context: Context<'_>,
-    (to, is_last_port): (Option<&str>, bool),
+    to: Option<To<'_>>,
     LinesArgs { message, lines }: &LinesArgs,
     (form, many, hold): (&FormArgs, &ManyArgs, &HoldArgs),
     confirm: ConfirmArgs,
@@ -52,12 +53,11 @@ pub(super) async fn run(
         let job = Job { destinations, message, form: form.clone(), is_lines: false, confirm };
         return job.run(client, output, Messages::new(Draft::Payload(payload), many), many).await;
     }
-    let to = to.unwrap_or_default();
+    let to = to.unwrap_or(To::Named { to: "", is_last_port: false });
     let reading = form.for_reading(message);
     if *lines {
         let mut client = context.connect().await?;
-        let destinations =
-            destination::all(&mut client, to, is_alone(form, many), is_last_port, hold).await?;
+        let destinations = to.find(&mut client, is_alone(form, many), hold, (form, message)).await?;
         let source = Source::of(message);
         if source.waits() {
             let note = tr!("reading one message per line from standard input, end with Ctrl+D");
@@ -65,7 +65,7 @@ pub(super) async fn run(
         }
         let lines = Lines::new(source.open()?, source.to_string(), reading.hex);
         let plain = is_plain(&destinations, to, form, many, hold);
-        if let Some(target) = plain.filter(|_| !confirm.is_given() && !is_last_port) {
+        if let Some(target) = plain.filter(|_| !confirm.is_given()) {
             let mut sender = Sender::new(client, context.output, target, message);
             return sender.lines(lines).await;
         }
@@ -76,9 +76,8 @@ pub(super) async fn run(
     message.check()?;
     let (mut client, output, payload) = prepare(context, &reading).await?;
     let draft = form.draft(payload)?;
-    let destinations = destination::all(&mut client, to, is_alone(form, many), is_last_port, hold).await?;
-    let plain = is_plain(&destinations, to, form, many, hold);
-    let plain = plain.filter(|_| !confirm.is_given() && !is_last_port);
+    let destinations = to.find(&mut client, is_alone(form, many), hold, (form, message)).await?;
+    let plain = is_plain(&destinations, to, form, many, hold).filter(|_| !confirm.is_given());
     if let (Some(target), Draft::Payload(payload)) = (plain, &draft) {
         let mut sender = Sender::new(client, output, target, message);
         return sender.payload(payload.clone()).await;
@@ -87,15 +86,27 @@ pub(super) async fn run(
     job.run(client, output, Messages::new(draft, many), many).await
 }
 
+/// Runs `reply` for a message with a checksum, a line end or fields.
+pub(in crate::command) async fn reply(
+    context: Context<'_>,
+    id: u64,
+    message: &LinesArgs,
+    form: &FormArgs,
+) -> Result<()> {
+    let (many, hold) = (ManyArgs::default(), HoldArgs::default());
+    let to = Some(To::SourceOf(id));
+    run(context, to, message, (form, &many, &hold), ConfirmArgs::default()).await
+}
+
 /// Returns the destination of a message that is sent once to the only destination that TO names.
 fn is_plain(
     destinations: &[Destination],
-    to: &str,
+    to: To<'_>,
     form: &FormArgs,
     many: &ManyArgs,
     hold: &HoldArgs,
 ) -> Option<SendParams> {
-    let [only] = destinations else { return None };
+    let ([only], To::Named { to, is_last_port: false }) = (destinations, to) else { return None };
     (only.shown == to && is_alone(form, many))
         .then(|| SendParams { to: Some(to.to_owned()), ..hold.params() })
 }
@@ -116,7 +127,7 @@ struct Job {
 
 impl Job {
     async fn run(
-        self,
+        mut self,
         client: Client,
         output: &mut Output,
         messages: Messages,
@@ -142,10 +153,12 @@ impl Job {
             output.note(&announced(every, many.count));
         }
         let progress = Progress::new(many.every.is_some() && output.is_watched(), "message");
+        let (message, mut moving) =
+            (self.message.clone(), Moving::of(client.path(), &self.destinations).await);
         let answers = Sending {
             output,
             progress,
-            message: &self.message,
+            message: &message,
             is_lines: self.is_lines,
             is_summed_up: many.every.is_some(),
             is_several: self.destinations.len() > 1,
@@ -161,8 +174,10 @@ impl Job {
         let mut pipeline = Pipeline::new(client, answers);
         let began = Instant::now();
         let done = match many.every {
-            Some(every) => self.every(&mut pipeline, messages, Ticks::new(every), many.count).await,
-            None => self.once(&mut pipeline, messages).await,
+            Some(every) => {
+                self.every((&mut pipeline, &mut moving), messages, Ticks::new(every), many.count).await
+            }
+            None => self.once((&mut pipeline, &mut moving), messages).await,
         };
         let elapsed = began.elapsed();
         let unanswered = pipeline.unanswered();
@@ -183,7 +198,8 @@ impl Job {
                 Some(client) => sent.deliveries(client, wait).await,
                 None => None,
             };
-            bounced = found.as_ref().filter(|_| self.confirm.is_given()).and_then(Deliveries::describe);
+            bounced =
+                found.as_ref().filter(|_| self.confirm.is_given()).and_then(|found| self.described(found));
             self.sum_up(output, &outcome, (left_out, unanswered), (elapsed, found))?;
         } else if let (Some(client), true) = (&mut client, self.confirm.is_given()) {
             bounced = self.confirm.report(client, output, &sent).await?;
@@ -208,8 +224,12 @@ impl Job {
         self.message.allow_empty || self.form.fills_empty()
     }
 
-    async fn once(&self, pipeline: &mut Pipeline<Sending<'_>>, messages: Messages) -> Result<()> {
-        let done = self.rounds(pipeline, messages).await;
+    async fn once(
+        &mut self,
+        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
+        messages: Messages,
+    ) -> Result<()> {
+        let done = self.rounds((pipeline, moving), messages).await;
         if done.is_err() {
             pipeline.settle(pending::<()>()).await;
         }
@@ -217,25 +237,30 @@ impl Job {
     }
 
     /// Sends each message to every destination, and waits for the answers before the next one is read.
-    async fn rounds(&self, pipeline: &mut Pipeline<Sending<'_>>, mut messages: Messages) -> Result<()> {
+    async fn rounds(
+        &mut self,
+        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
+        mut messages: Messages,
+    ) -> Result<()> {
         let mut number = 1;
         loop {
             let Some((line, draft)) = messages.next(number, &self.form).await? else { return Ok(()) };
-            number += u64::from(self.round(pipeline, line, number, draft).await?);
+            number += u64::from(self.round((pipeline, moving), line, number, draft).await?);
             pipeline.finish(pending::<()>()).await?;
             pipeline.answers.output.flush()?;
         }
     }
 
     async fn every(
-        &self,
-        pipeline: &mut Pipeline<Sending<'_>>,
+        &mut self,
+        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
         messages: Messages,
         ticks: Ticks,
         count: Option<u64>,
     ) -> Result<()> {
         let mut interrupt = Interrupt::new()?;
-        let done = match self.timed_rounds(pipeline, messages, (ticks, count), &mut interrupt).await {
+        let done = match self.timed_rounds((pipeline, moving), messages, (ticks, count), &mut interrupt).await
+        {
             // A second interrupt does not wait for the last answers.
             Ok(()) => pipeline.finish(interrupt.next()).await,
             Err(error) => Err(error),
@@ -248,8 +273,8 @@ impl Job {
 
     /// Sends a message to every destination each time that one is due.
     async fn timed_rounds(
-        &self,
-        pipeline: &mut Pipeline<Sending<'_>>,
+        &mut self,
+        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
         mut messages: Messages,
         (mut ticks, count): (Ticks, Option<u64>),
         interrupt: &mut Interrupt,
@@ -285,7 +310,7 @@ impl Job {
             let is_counted = tokio::select! {
                 biased;
                 () = interrupt.next() => break,
-                is_counted = self.round(pipeline, line, number, draft) => is_counted?,
+                is_counted = self.round((pipeline, moving), line, number, draft) => is_counted?,
             };
             number += u64::from(is_counted);
             let done = pipeline.answers.outcome.sent();
@@ -296,8 +321,8 @@ impl Job {
 
     /// Sends one message to every destination. Returns whether it counts: a line of which nothing is sent does not.
     async fn round(
-        &self,
-        pipeline: &mut Pipeline<Sending<'_>>,
+        &mut self,
+        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
         line: u64,
         number: u64,
         draft: Result<Draft>,
@@ -319,6 +344,7 @@ impl Job {
         if let Payload::Text(text) = &payload {
             pipeline.answers.note_digits(&self.form, text, self.peers());
         }
+        pipeline.drive(moving.update(&mut self.destinations)).await?;
         let mut is_counted = !self.is_lines;
         for destination in &self.destinations {
             let is_text = matches!(payload, Payload::Text(_));
@@ -350,6 +376,14 @@ impl Job {
         if line > 0 { error.at_line(line) } else { error }
     }
 
+    /// Says how many messages bounced, of several destinations with their names.
+    fn described(&self, deliveries: &Deliveries) -> Option<String> {
+        match self.destinations.len() {
+            1 => deliveries.describe(),
+            _ => deliveries.describe_with_peers(),
+        }
+    }
+
     /// Prints what `--every` has sent.
     fn sum_up(
         &self,
@@ -362,8 +396,19 @@ impl Job {
         let seconds = elapsed.as_secs_f64();
         let to: Vec<&str> = self.destinations.iter().map(|one| one.shown.as_str()).collect();
         if output.is_json() {
-            let bounced = deliveries.map(|deliveries| deliveries.bounced);
-            output.json(&Summary { sent, unrecorded, failed, bounced, left_out, unanswered, to, seconds })?;
+            let bounced = deliveries.as_ref().map(|deliveries| deliveries.bounced);
+            let bounced_by = deliveries.map(|deliveries| deliveries.peers).unwrap_or_default();
+            output.json(&Summary {
+                sent,
+                unrecorded,
+                failed,
+                bounced,
+                bounced_by,
+                left_out,
+                unanswered,
+                to,
+                seconds,
+            })?;
             return output.flush();
         }
         let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
@@ -384,7 +429,7 @@ impl Job {
                 number = grouped(left_out)
             ),
         };
-        output.done(&match deliveries.and_then(|deliveries| deliveries.describe()) {
+        output.done(&match deliveries.as_ref().and_then(|found| self.described(found)) {
             Some(bounced) => tr!("{text}; {bounced}", text, bounced),
             None => text,
         })?;
@@ -416,6 +461,9 @@ struct Summary<'a> {
     /// How many the network reported as not delivered; absent if this user may not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     bounced: Option<u64>,
+    /// How many of these were for each peer, by its name or its address.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    bounced_by: BTreeMap<String, u64>,
     left_out: u64,
     unanswered: u64,
     to: Vec<&'a str>,

@@ -4,7 +4,7 @@ use udpchat_api::Client;
 use udpchat_api::call::{PeersAnswer, PeersParams};
 
 /// How many of the newest entries are searched for the last message of a peer.
-const HEARD_WINDOW: u64 = 10_000;
+pub(super) const HEARD_WINDOW: u64 = 10_000;
 
 /// The peers and the lists, which are asked for when the first note needs them, and never again.
 #[derive(Debug, Default)]

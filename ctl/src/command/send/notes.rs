@@ -49,6 +49,13 @@ pub(super) fn note_unfilled(output: &mut Output, is_filled: bool, message: &Mess
             open = "{{",
             close = "}}"
         ));
+    } else if is_filled && message.hex && Fill::parse(&text).is_ok_and(|fill| fill.has_decimal_numbers()) {
+        output.note(&tr!(
+            "--hex reads the decimal digits of `{open}n:04{close}` as hexadecimal ones, so 10 is sent as 0x10; `{open}n:04x{close}` writes \
+             hexadecimal digits",
+            open = "{{",
+            close = "}}"
+        ));
     }
 }
 

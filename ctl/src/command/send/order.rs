@@ -2,12 +2,17 @@
 //! a number behind `-q`, as `nc` has it.
 
 use std::ffi::OsString;
+use std::net::Ipv6Addr;
 
+use udpchat_config::DEFAULT_PORT;
 use udpchat_locale::tr;
 
 use super::MessageArgs;
 use super::payload::Payload;
 use crate::error::{CtlError, Result};
+
+/// The space of full width, which input methods write.
+const WIDE_SPACE: char = '\u{3000}';
 
 /// Refuses what cannot be a destination, with what is meant.
 ///
@@ -27,6 +32,15 @@ pub(in crate::command) fn check_order(command: &str, to: &str, message: &Message
             next
         )));
     }
+    if let Some((ip, port)) = with_port(to).filter(|(_, port)| *port == DEFAULT_PORT) {
+        let error = CtlError::usage(tr!("`{to}` is an IPv6 address, or one with a port", to));
+        return Err(error.hint(tr!(
+            "write `[{ip}]:{port}` with the port, or `[{to}]` if the address ends so",
+            ip,
+            port,
+            to
+        )));
+    }
     // Hex digits with a space are no name.
     let is_swapped = message.hex && to.contains(' ') && is_hex(to);
     if let Some(last) = message.text.iter().rfind(|word| is_swapped && !is_hex(word)) {
@@ -39,7 +53,10 @@ pub(in crate::command) fn check_order(command: &str, to: &str, message: &Message
         )));
     }
     let is_alone = message.text.is_empty() && message.file.is_none();
-    if let Some((peer, text)) = to.split_once(' ').filter(|_| is_alone && !to.contains(',')) {
+    // No name contains a space, and a shell does not separate words at one of full width.
+    let is_one_word = is_alone || to.contains(WIDE_SPACE);
+    let parts = to.split_once([' ', WIDE_SPACE]).filter(|(_, text)| is_one_word && !text.trim().is_empty());
+    if let Some((peer, text)) = parts.filter(|_| !to.contains(',')) {
         let error = CtlError::usage(tr!("no peer is called `{to}`", to));
         return Err(error.hint(tr!(
             "the destination is a word of its own: `udpchatctl {command} {peer} '{text}'`",
@@ -64,6 +81,14 @@ fn check_quiet(arguments: impl Iterator<Item = OsString>, message: &MessageArgs)
     let text = message.text[1..].join(" ");
     Err(CtlError::usage(tr!("-q takes no value, so `{number}` would be a part of the text", number))
         .hint(tr!("leave {number} out, or put the text in quotes: `-q '{number} {text}'`", number, text)))
+}
+
+/// Returns the address and the port of an IPv6 address that was perhaps written with its port, without the brackets: its last group
+/// has only decimal digits, and the rest is an address, too.
+pub(super) fn with_port(text: &str) -> Option<(Ipv6Addr, u16)> {
+    text.parse::<Ipv6Addr>().ok()?;
+    let (ip, port) = text.rsplit_once(':')?;
+    Some((ip.parse().ok()?, port.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -101,6 +126,14 @@ mod tests {
             ("01 03", true, &["board8"][..], "before the bytes: `udpchatctl ask board8 --hex '01 03'`"),
             ("board8,", false, &["board9", "X"], "`udpchatctl ask board8,board9 TEXT`"),
             ("board8 hi", false, &[], "`udpchatctl ask board8 'hi'`"),
+            ("李雷　你好", false, &[], "`udpchatctl ask 李雷 '你好'`"),
+            ("李雷　你", false, &["好"], "`udpchatctl ask 李雷 '你'`"),
+            (
+                "fd00:60::1:7788",
+                false,
+                &["x"],
+                "write `[fd00:60::1]:7788` with the port, or `[fd00:60::1:7788]`",
+            ),
         ] {
             assert!(hint(to, hex, text).unwrap().contains(expected), "{to}");
         }
@@ -109,6 +142,11 @@ mod tests {
             ("a b", false, &["hi"]),
             ("bob, alice", false, &[]),
             ("01 03", true, &["02"]),
+            ("[::1:7788]", false, &["x"]),
+            ("[::1]:7788", false, &["x"]),
+            ("fe80::211:22ff:fe33:4455", false, &["x"]),
+            ("fd00::7788", false, &["x"]),
+            ("李雷　", false, &["x"]),
         ] {
             assert_eq!(hint(to, hex, text), None, "{to}");
         }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use udpchat_api::call::{SendParams, Sent, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Message, Raw};
+use udpchat_config::DEFAULT_PORT;
 use udpchat_locale::{tr, translated};
 
 use super::args::{LinesArgs, MessageArgs};
@@ -11,6 +12,7 @@ use super::known_peers::KnownPeers;
 use super::notes::{
     is_file_in_utf_8, note_empty_lines, note_encoding, note_file, note_held_encoding, note_own_host,
 };
+use super::order::with_port;
 use super::other_port::OtherPort;
 use super::payload::{Line, Lines, Payload, Source};
 use super::port::{note_destination_in_text, note_unread_input};
@@ -245,7 +247,14 @@ pub(in crate::command) fn refusal(entry: &Entry) -> Option<CtlError> {
         Entry::Message(message) => {
             let error = message.error.as_ref()?;
             let text = tr!("#{id} could not be sent: {error}", id = message.id, error = translated(error));
-            Some(CtlError::not_sent("send_failed", text))
+            let error = CtlError::not_sent("send_failed", text);
+            let ip = message.peer.ip().to_string();
+            Some(match with_port(&ip).filter(|_| message.peer.port() == DEFAULT_PORT) {
+                Some((ip, port)) => {
+                    error.hint(tr!("a port stands behind the brackets: `[{ip}]:{port}`", ip, port))
+                }
+                None => error,
+            })
         }
         Entry::Gap(_) | Entry::Notice(_) => None,
     }

@@ -3,6 +3,7 @@
 //! The read marks do not change.
 
 mod bounces;
+mod retry;
 mod timeout;
 mod wanted;
 
@@ -12,20 +13,21 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use tokio::time::{Instant, sleep_until};
-use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry};
+use udpchat_api::call::{DirectionFilter, SubscribeParams};
+use udpchat_api::{Client, ClientError, Entry, Gap};
 use udpchat_locale::tr;
 
 pub(super) use self::bounces::Bounces;
-use self::timeout::timed_out;
+pub(super) use self::retry::Retry;
+use self::timeout::{Arrived, timed_out};
 pub(super) use self::wanted::Wanted;
 use super::completions::candidates;
 use super::condition::WhereArgs;
 use super::context::Context;
 use super::filter::{ContentArgs, count, entry_id};
 use super::senders;
-use crate::error::{CtlError, Result};
-use crate::output::{Output, TextPattern, counted, notice_text};
+use crate::error::Result;
+use crate::output::{Output, TextPattern, counted, loss, notice_text};
 
 const HELP: &str = "\
 Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
@@ -68,22 +70,6 @@ pub(crate) struct WaitArgs {
     /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
     #[arg(long)]
     pub(crate) hex: bool,
-}
-
-/// A question that is asked again, at equal intervals, until an answer arrives.
-pub(super) struct Retry {
-    pub(super) question: SendParams,
-    /// How often it is asked again.
-    pub(super) times: u32,
-}
-
-impl Retry {
-    /// Returns when the question is due again, after it was asked again `asked` times; none if it is not, or later than a
-    /// clock can tell.
-    fn due(&self, asked: u32, began: Instant, timeout: Option<Duration>) -> Option<Instant> {
-        let interval = timeout? / self.times.saturating_add(1);
-        (asked < self.times).then(|| began.checked_add(interval * (asked + 1))).flatten()
-    }
 }
 
 /// Runs `wait`.
@@ -133,10 +119,10 @@ pub(super) async fn for_messages(
     let after = client.call(&wanted.subscription).await?.after;
     let began = Instant::now();
     let deadline = wanted.timeout.and_then(|timeout| began.checked_add(timeout));
-    let (mut arrived, mut asked) = (0, 0);
-    while arrived < wanted.count {
+    let (mut arrived, mut asked) = (Arrived::default(), 0);
+    while arrived.count < wanted.count {
         // What has answered once was asked successfully.
-        let question = question.as_mut().filter(|_| arrived == 0);
+        let question = question.as_mut().filter(|_| arrived.count == 0);
         let due = question.as_ref().and_then(|(retry, _)| retry.due(asked, began, wanted.timeout));
         let (retry, mut bounces) = question.map(|(retry, bounces)| (*retry, bounces)).unzip();
         let bounce = async {
@@ -154,7 +140,7 @@ pub(super) async fn for_messages(
             () = at(due.or(deadline)) => match (retry, bounces) {
                 (Some(retry), Some(bounces)) if due.is_some() => {
                     asked += 1;
-                    if let Some(ids) = ask_again(&mut client, retry).await? {
+                    if let Some(ids) = retry.ask(&mut client).await? {
                         bounces.newest = ids;
                     }
                     continue;
@@ -162,19 +148,20 @@ pub(super) async fn for_messages(
                 (_, Some(bounces)) => {
                     return Err(match bounces.read(&mut client).await {
                         Some(bounce) => bounce,
-                        None => timed_out(&mut client, wanted, after, arrived).await,
+                        None => timed_out(&mut client, wanted, after, &arrived).await,
                     });
                 }
-                _ => return Err(timed_out(&mut client, wanted, after, arrived).await),
+                _ => return Err(timed_out(&mut client, wanted, after, &arrived).await),
             },
         };
         let entry = next?.ok_or(ClientError::Closed)?;
         if let Entry::Gap(gap) = &entry {
-            let datagrams = counted(gap.lost, "datagram");
-            output.note(&tr!("{datagrams} lost while waiting", datagrams));
+            output.note(&lost(gap));
         }
         if wanted.is_waited_for(&entry) && wanted.conditions.select(&entry) {
-            arrived += u64::from(print(output, &entry)?);
+            if print(output, &entry)? {
+                arrived.add(entry.id());
+            }
             output.flush()?;
         }
     }
@@ -189,28 +176,11 @@ async fn at(until: Option<Instant>) {
     }
 }
 
-/// Asks again; returns the ids of what was sent. What the kernel refuses now may succeed later.
-async fn ask_again(client: &mut Client, retry: &Retry) -> Result<Option<Vec<u64>>> {
-    match client.call(&retry.question).await {
-        Ok(sent) => Ok(Some(sent.into_entries().iter().map(Entry::id).collect())),
-        Err(ClientError::Refused(_)) => Ok(None),
-        Err(error) => Err(CtlError::of_send(error)),
+/// Describes a gap. What retention has removed may have been stored long before, and read by others.
+fn lost(gap: &Gap) -> String {
+    if gap.reason == "retention" {
+        return loss(gap.lost, &gap.reason, None);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_question_is_due_at_equal_intervals() {
-        let began = Instant::now();
-        let retry = Retry { question: SendParams::default(), times: 1 };
-        let due = |asked, timeout| retry.due(asked, began, timeout);
-        let second = Duration::from_secs(1);
-        assert_eq!(due(0, Some(2 * second)), Some(began + second));
-        assert_eq!((due(1, Some(2 * second)), due(0, None)), (None, None));
-        // No clock reaches these times.
-        assert_eq!((due(0, Some(Duration::MAX)), due(1, Some(Duration::MAX))), (None, None));
-    }
+    let datagrams = counted(gap.lost, "datagram");
+    tr!("{datagrams} lost while waiting", datagrams)
 }

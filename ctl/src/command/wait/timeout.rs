@@ -1,5 +1,7 @@
 //! What a timeout says: which entries are missing, and which came that do not match.
 
+use std::collections::VecDeque;
+
 use udpchat_api::call::{InboxAnswer, InboxParams, Order};
 use udpchat_api::{Client, Entry};
 use udpchat_locale::tr;
@@ -12,21 +14,45 @@ use crate::output::{counted, duration, grouped};
 /// How many of the newest messages are read to count those that do not match.
 const MOST_COUNTED: u32 = 1_000;
 
+/// The messages that matched.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    pub(super) count: u64,
+    /// The ids of the newest ones.
+    newest: VecDeque<u64>,
+}
+
+impl Arrived {
+    pub(super) fn add(&mut self, id: u64) {
+        self.count += 1;
+        if self.newest.len() == MOST_COUNTED as usize {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(id);
+    }
+}
+
 /// Returns the error for a timeout; `after` is the id at which the wait began.
-pub(super) async fn timed_out(client: &mut Client, wanted: &Wanted, after: u64, arrived: u64) -> CtlError {
+pub(super) async fn timed_out(
+    client: &mut Client,
+    wanted: &Wanted,
+    after: u64,
+    arrived: &Arrived,
+) -> CtlError {
     let is_selective = wanted.pattern().is_some() && !wanted.subscription.notices;
     let page = if is_selective { newest(client, wanted, after).await } else { None };
     let mut selection = Selection::new(&wanted.conditions);
     let others = page.and_then(|page| {
         let came: Vec<&Entry> = page.entries.iter().filter(|entry| wanted.is_waited_for(entry)).collect();
         came.iter().for_each(|entry| _ = selection.select(entry));
-        others(&came, page.more, arrived)
+        let came: Vec<u64> = came.iter().map(|entry| entry.id()).collect();
+        others(&came, page.more, &arrived.newest)
     });
     let bytes = wanted
         .is_meant_for_bytes()
         .then(|| tr!("--grep searches the text; --grep-hex searches the bytes").to_owned());
     let hints: Vec<String> = others.into_iter().chain(selection.note()).chain(bytes).collect();
-    let error = CtlError::new(Exit::TimedOut, "timed_out", missing(wanted, arrived));
+    let error = CtlError::new(Exit::TimedOut, "timed_out", missing(wanted, arrived.count));
     if hints.is_empty() { error } else { error.hint(hints.join(tr!("; "))) }
 }
 
@@ -43,21 +69,20 @@ async fn newest(client: &mut Client, wanted: &Wanted, after: u64) -> Option<Inbo
     client.call(&page).await.ok()
 }
 
-/// Says how many of the messages that came, newest first, do not match; none if all do.
-fn others(came: &[&Entry], more: bool, arrived: u64) -> Option<String> {
-    // Those that match are among them, and not told apart.
-    let number = (came.len() as u64).saturating_sub(arrived);
-    let last = came.first().filter(|_| number > 0)?.id();
-    Some(match (number, more, arrived) {
-        (number, true, _) => {
+/// Says how many of the messages that came, newest first, are not among those that match; none if all are.
+fn others(came: &[u64], more: bool, matched: &VecDeque<u64>) -> Option<String> {
+    let others: Vec<u64> = came.iter().copied().filter(|id| matched.binary_search(id).is_err()).collect();
+    let (number, last) = (others.len() as u64, *others.first()?);
+    Some(match (number, more) {
+        (number, true) => {
             tr!(
                 "at least {number} messages came that do not match, the last message is #{last}",
                 number = grouped(number),
                 last
             )
         }
-        (1, false, 0) => tr!("1 message came that does not match, #{last}", last),
-        (number, false, _) => {
+        (1, false) => tr!("1 message came that does not match, #{last}", last),
+        (number, false) => {
             tr!(
                 "{messages} came that do not match, the last message is #{last}",
                 messages = counted(number, "message"),
@@ -166,6 +191,19 @@ mod tests {
             "500 毫秒内只收到 2 条匹配 `^ok` 的消息（要求 3 条消息）",
         ];
         assert_eq!(chinese, expected);
+    }
+
+    #[test]
+    fn what_matched_is_not_named_as_what_did_not() {
+        let mut arrived = Arrived::default();
+        [481, 483, 485, 486].into_iter().for_each(|id| arrived.add(id));
+        let came = [486, 485, 484, 483, 481];
+        let text = others(&came, false, &arrived.newest).unwrap();
+        assert_eq!(text, "1 message came that does not match, #484");
+        assert_eq!(others(&came[..2], false, &arrived.newest), None);
+        assert!(others(&came, true, &VecDeque::new()).unwrap().starts_with("at least 5 messages"));
+        (1_000..3_000).for_each(|id| arrived.add(id));
+        assert_eq!((arrived.count, arrived.newest.len()), (2_004, MOST_COUNTED as usize));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | `@6` | the offset in bytes; `@-2` is from the end |
 //! | `i16` | unsigned (`u`), signed in two's complement (`i`) or IEEE 754 (`f`), and the size in bits |
 //! | `le` | the least significant byte first; `be`, and nothing, the most significant one first |
+//! | `.3`, `.0-3` | one bit, or a group of bits, of an unsigned number; bit 0 is the least significant one |
 //! | `/10`, `*0.1` | the scale |
 
 use std::str::FromStr;
@@ -26,6 +27,7 @@ pub(crate) struct Place {
     /// The size of the number, in bytes.
     size: usize,
     order: Order,
+    bits: Bits,
     scale: Scale,
 }
 
@@ -41,6 +43,13 @@ enum Form {
     Unsigned,
     Signed,
     Float,
+}
+
+/// The bits of a number that count: shifted to the right, those of the mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bits {
+    shift: u32,
+    mask: u64,
 }
 
 /// Which byte of the number comes first.
@@ -71,6 +80,7 @@ impl Place {
             Order::MostSignificant => bytes.iter().fold(0, join),
             Order::LeastSignificant => bytes.iter().rev().fold(0, join),
         };
+        let word = word >> self.bits.shift & self.bits.mask;
         let unused_bits = u64::BITS as usize - 8 * self.size;
         let value = match self.form {
             Form::Unsigned => word as f64,
@@ -121,11 +131,49 @@ impl FromStr for Place {
                 size
             ));
         }
-        let scale = rest[kind.len()..].trim();
+        let rest = rest[kind.len()..].trim_start();
+        let (bits, scale) = match rest.strip_prefix('.') {
+            None => (Bits::ALL, rest),
+            Some(rest) => {
+                let end = rest.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(rest.len());
+                let (written, scale) = rest.split_at(end);
+                let bits = Bits::parse(written, 8 * size).filter(|_| form == Form::Unsigned);
+                (bits.ok_or_else(|| no_bits(written, kind, 8 * size - 1))?, scale)
+            }
+        };
+        let scale = scale.trim();
         let scale = Scale::parse(scale).ok_or_else(|| {
-            tr!("invalid scale `{scale}` of `{place}`; write for example /10 or *0.1", scale, place)
+            tr!(
+                "invalid scale `{scale}` of `{place}`; write for example /10 or *0.1, and for single bits .3 or .0-3",
+                scale,
+                place
+            )
         })?;
-        Ok(Self { offset, form, size, order, scale })
+        Ok(Self { offset, form, size, order, bits, scale })
+    }
+}
+
+/// Says which bits can be written.
+fn no_bits(written: &str, kind: &str, highest: usize) -> String {
+    tr!(
+        "`.{written}` names no bits of `{kind}`; unsigned numbers have the bits 0 to {highest}, for example .3, or .0-3 for a number of \
+         four bits",
+        written,
+        kind,
+        highest
+    )
+}
+
+impl Bits {
+    const ALL: Self = Self { shift: 0, mask: u64::MAX };
+
+    /// Parses `3` or `0-3`, in either order, of a number of so many bits.
+    fn parse(text: &str, bits: usize) -> Option<Self> {
+        let (one, other) = text.split_once('-').unwrap_or((text, text));
+        let (one, other): (u32, u32) = (one.parse().ok()?, other.parse().ok()?);
+        let (low, high) = (one.min(other), one.max(other));
+        let is_within = usize::try_from(high).is_ok_and(|high| high < bits);
+        is_within.then(|| Self { shift: low, mask: u64::MAX >> (u64::BITS - 1 - (high - low)) })
     }
 }
 
@@ -281,6 +329,29 @@ mod tests {
     }
 
     #[test]
+    fn bits_are_counted_from_the_least_significant_one() {
+        let frame = [0b1010_0110, 0xff];
+        for (place, expected) in [
+            ("@0:u8.0", 0.0),
+            ("@0:u8.1", 1.0),
+            ("@0:u8.7", 1.0),
+            ("@0:u8.4-7", 10.0),
+            ("@0:u8.7-4", 10.0),
+            ("@0:u8.0-7", 166.0),
+            ("@0:u16.0-7", 255.0),
+            ("@0:u16le.0-7", 166.0),
+            ("@0:u16.8-11/10", 0.6),
+            (" @ 0 : u8 .1 * 2", 2.0),
+            ("＠０：ｕ８．１", 1.0),
+        ] {
+            assert_eq!(read(place, &frame), Some(expected), "{place}");
+        }
+        let all = u64::MAX as f64;
+        assert_eq!(read("@0:u64.0-63", &[0xff; 8]), Some(all));
+        assert_eq!(read("@0:u64.63", &[0x80, 0, 0, 0, 0, 0, 0, 0]), Some(1.0));
+    }
+
+    #[test]
     fn errors_say_what_to_write() {
         for (wrong, what) in [
             ("@x", "`@x` has no valid offset; write the number of bytes before it, for example `@6:u16`"),
@@ -302,6 +373,13 @@ mod tests {
             ("@-7:f64le", "begin at @-8"),
             ("@6:le", "`le` is no type"),
             ("@6:u16 10", "invalid scale `10` of `@6:u16 10`; write for example /10 or *0.1"),
+            ("@6:u8&0x0f", "and for single bits .3 or .0-3"),
+            ("@6:u8.8", "`.8` names no bits of `u8`; unsigned numbers have the bits 0 to 7"),
+            ("@6:u8.0-8", "`.0-8` names no bits"),
+            ("@6:u8.", "`.` names no bits"),
+            ("@6:u8.-1", "`.-1` names no bits"),
+            ("@6:i8.1", "`.1` names no bits of `i8`"),
+            ("@6:f32.1", "`.1` names no bits of `f32`"),
             ("@6:u16/", "invalid scale `/`"),
             ("@6:u16/0", "invalid scale `/0`"),
             ("@6:u16*nan", "invalid scale `*nan`"),
@@ -356,7 +434,7 @@ mod tests {
 
         #[test]
         fn any_text_is_parsed_or_refused_and_any_bytes_are_read(
-            text in r"(@-?[0-9]{1,20}:[uif][0-9]{1,2}(le|be)?[/*]?[-+.eE0-9]{0,8}|[@＠:：uif0-9le/*.\-＊ 你]{0,20}|\PC{0,10})",
+            text in r"(@-?[0-9]{1,20}:[uif][0-9]{1,2}(le|be)?(\.[0-9]{1,2}(-[0-9]{1,2})?)?[/*]?[-+.eE0-9]{0,8}|[@＠:：uif0-9le/*.\-＊ 你]{0,20}|\PC{0,10})",
             frame in proptest::collection::vec(proptest::num::u8::ANY, 0..20),
         ) {
             if let Ok(place) = text.parse::<Place>() {

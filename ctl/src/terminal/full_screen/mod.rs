@@ -1,5 +1,7 @@
 //! The terminal in raw mode on its alternate screen, restored however the program ends.
 
+mod ascii;
+
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +41,7 @@ pub(crate) struct FullScreen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     has_paste: bool,
     has_mouse: bool,
+    is_utf8: bool,
 }
 
 impl FullScreen {
@@ -58,7 +61,7 @@ impl FullScreen {
             unusable(&error)
         })?;
         let has_all = input == Input::KeysMouseAndPaste;
-        let screen = Self { terminal, has_paste: has_all, has_mouse: has_all };
+        let screen = Self { terminal, has_paste: has_all, has_mouse: has_all, is_utf8: super::is_utf8() };
         screen.request_input()?;
         Ok(screen)
     }
@@ -87,6 +90,13 @@ impl FullScreen {
 
     /// Draws a frame.
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<()> {
+        let is_utf8 = self.is_utf8;
+        let draw = |frame: &mut Frame<'_>| {
+            draw(frame);
+            if !is_utf8 {
+                ascii::simplify(frame.buffer_mut());
+            }
+        };
         self.terminal.draw(draw).map_err(|error| unusable(&error))?;
         Ok(())
     }

@@ -98,10 +98,17 @@ impl Kept {
         self.view.watch_only(&names);
     }
 
-    /// Takes over a file. The first one is read; later the file gets the rows that are kept here, because it may be another one, or
-    /// have a transaction that did not count.
-    pub(crate) fn opened(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
+    /// Takes over a file. The first one is read; later the file gets the rows that are kept here, because it may have a transaction
+    /// that did not count. If it `is_another`, such as a restored copy, its held messages are taken over, except those whose numbers
+    /// were used here: these may have been sent since.
+    pub(crate) fn opened(&mut self, connection: &mut Connection, is_another: bool) -> rusqlite::Result<()> {
         if self.is_loaded {
+            if is_another {
+                let (rows, used) = (table::read(connection)?, self.waiting.highest());
+                let room = MAX_HELD.saturating_sub(self.view.totals().0);
+                rows.held.into_iter().filter(|row| row.id > used).take(room).for_each(|row| self.add(row));
+                self.waiting.raise_highest(rows.highest);
+            }
             let silent = self.silence.rows();
             return table::restore(connection, &self.view.all_held(), &silent, self.waiting.highest());
         }
@@ -139,6 +146,8 @@ impl Kept {
 
     /// Returns the configured peer that a source belongs to.
     fn owner(&self, peer: SocketAddr) -> Option<Arc<str>> {
+        // At most one system call for each interface.
+        self.interfaces.learn_scope(peer);
         self.hosts.owner(peer, &self.interfaces)
     }
 

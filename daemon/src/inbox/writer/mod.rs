@@ -106,6 +106,8 @@ pub(crate) struct Writer {
     /// The newest id that was used; until the file is open, as far as the in-flight journal knows it.
     used: Used,
     stored: u64,
+    /// The newest id of the last file that took the place of another one.
+    taken_over: u64,
     removed: u64,
     /// How many of the removed entries were received messages that no consumer had read.
     removed_unread: u64,
@@ -421,6 +423,7 @@ impl Writer {
         self.publisher.publish(Committed {
             newest_id,
             stored: self.stored,
+            taken_over: self.taken_over,
             removed: self.removed,
             removed_unread: self.removed_unread,
         });

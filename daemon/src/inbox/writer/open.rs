@@ -57,6 +57,7 @@ impl Writer {
             loaded: None,
             must_load: false,
             stored: 0,
+            taken_over: 0,
             removed: 0,
             removed_unread: 0,
             publisher,
@@ -223,19 +224,22 @@ impl Writer {
             debug!("{}", explain("the skipped ids are noted at the next start", &error));
         }
         let newest = newest(&connection).map_err(database)?;
+        let is_another = self.loaded.is_some() && self.loaded != identity;
         // Reading all gaps takes a while in a log with many, and on a failing disk the file is opened again each second.
         if self.must_load || self.loaded != identity || self.used.newest.id != newest.id {
-            let is_another = self.loaded.is_some() && self.loaded != identity;
             self.load_damage(&connection, is_another).map_err(database)?;
             (self.loaded, self.must_load) = (identity, false);
         }
         self.parts.learned.load(&connection).map_err(database)?;
         self.clock.load(&mut connection).map_err(database)?;
-        self.kept.opened(&mut connection).map_err(database)?;
+        self.kept.opened(&mut connection, is_another).map_err(database)?;
         self.parts.queue.log_reopened(newest);
         // What a recovery has still to bring has its ids already.
         let last = recovered::last_id(&connection).map_err(database)?;
         let newest = if last > newest.id { Anchor { id: last, ..newest } } else { newest };
+        if is_another {
+            self.taken_over = newest.id;
+        }
         self.used = Used { newest, is_certain: true };
         self.connection = Some(connection);
         Ok(())

@@ -83,6 +83,7 @@ pub(super) fn disk(path: &Path) -> Option<Disk> {
     let free_files = (found.files() > 0).then(|| found.files_available());
     Some(Disk {
         path: path.to_owned(),
+        bytes: found.blocks().saturating_mul(found.fragment_size()),
         free_bytes: found.blocks_available().saturating_mul(found.fragment_size()),
         free_files,
         is_read_only: found.flags().contains(FsFlags::ST_RDONLY),

@@ -10,6 +10,7 @@ mod machine;
 mod peer;
 mod process;
 mod program;
+mod service;
 mod socket;
 
 use std::path::Path;
@@ -18,7 +19,7 @@ use udpchat_api::Timestamp;
 use udpchat_api::call::DirectionFilter;
 use udpchat_config::{Environment, ListenAddress, Need, Overrides, Settings, access_hint};
 
-use super::facts::{Configured, Facts, Newest, Reach, Unusable, shown};
+use super::facts::{Configured, Facts, Newest, Reach, Running, Unusable, shown};
 use crate::time::local_zone;
 
 /// Collects all facts; `explicit` is the socket given by `--socket`, `peer` the peer to check.
@@ -30,11 +31,16 @@ pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>, config: 
         Reach::Reached(_) | Reach::NotReached { denied: Some(_), .. } => Ok(Configured::default()),
         Reach::NotReached { denied: None, .. } => configured(config),
     };
+    let running = match &reach {
+        Reach::Reached(reached) => service::of(reached.status.pid).await,
+        Reach::NotReached { .. } => Running::default(),
+    };
     let mut facts = Facts {
         now: Timestamp::now(),
         zone: local_zone(),
         is_network_foreign: matches!(&reach, Reach::Reached(reached) if machine::is_network_foreign(reached.status.pid)),
         daemon: reach,
+        running,
         configured,
         sockets: Vec::new(),
         interfaces: machine::interfaces(),
