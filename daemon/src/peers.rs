@@ -271,7 +271,10 @@ impl Configured {
     pub(crate) fn is_of_peer(&self, peer: &PeerAddress, address: SocketAddr) -> bool {
         let addresses = || self.settings.peers.values().map(|peer| &*peer.address);
         let is_on = self.is_on(peer, address);
-        peer.matches(address) && is_on.unwrap_or_else(|| !interface_decides(addresses(), address))
+        let is_of_another = || self.of(address).is_some_and(|named| named.address != peer);
+        peer.matches(address)
+            && is_on.unwrap_or_else(|| !interface_decides(addresses(), address))
+            && !is_of_another()
     }
 
     /// Returns whether an address is the given one, on its interface if it has one.

@@ -88,7 +88,7 @@ impl Indexer {
         }
         let Some(store) = &mut self.store else { return self.open(oldest) };
         store.drop_below(oldest)?;
-        if store.is_mostly_free()? {
+        if store.is_mostly_useless(oldest)? {
             return self.create(oldest);
         }
         self.index.publish(store.state(), store.used_bytes()?);

@@ -359,6 +359,23 @@ fn an_index_of_a_log_that_has_lost_most_is_created_again_and_counts_only_for_wha
 }
 
 #[test]
+fn an_index_mostly_of_removed_entries_is_created_again_before_its_segment_is_complete() {
+    let (folder, reader, mut indexer) = indexed();
+    let index = Connection::open(folder.path().join(store::FILE_NAME)).unwrap();
+    // Filters of 8 MiB.
+    index.execute("CREATE TABLE filler (b)", []).unwrap();
+    index.execute("INSERT INTO filler VALUES (zeroblob(8000000))", []).unwrap();
+    drop(index);
+    assert_eq!(indexer.step().unwrap(), Step::Idle);
+    // Within the first segment, of 64 blocks.
+    let connection = Connection::open(folder.path().join(file::FILE_NAME)).unwrap();
+    connection.execute("DELETE FROM entry WHERE id < ?1", [NEWEST * 3 / 4]).unwrap();
+    assert_eq!(indexer.step().unwrap(), Step::Created);
+    run_steps(&mut indexer, usize::MAX);
+    same_answers(&folder, &reader, 25, 6);
+}
+
+#[test]
 fn a_log_without_a_whole_block_has_no_index() {
     let folder = tempfile::tempdir().unwrap();
     drop(file::open(folder.path()).unwrap());

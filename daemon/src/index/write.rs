@@ -30,7 +30,7 @@ const PAGE_SIZE_BYTES: u32 = 16 * 1024;
 const WAL_KEPT_BYTES: u32 = 1024 * 1024;
 const CHECKPOINT_PAGES: u32 = WAL_KEPT_BYTES / PAGE_SIZE_BYTES;
 
-/// How many pages a file has at most whatever part of it is free: 4 MiB.
+/// How many pages a file may have whatever part of it is of use: 4 MiB.
 const SMALL_PAGES: u64 = 256;
 
 /// How much memory the writer's pages may take, in KiB.
@@ -86,10 +86,13 @@ impl Store {
         Ok((pages - free.min(pages)) * u64::from(PAGE_SIZE_BYTES))
     }
 
-    /// Returns whether most of the file is free, because most of the log was removed: SQLite does not give pages back.
-    pub(super) fn is_mostly_free(&self) -> Result<bool, IndexError> {
+    /// Returns whether more than two thirds of the file are of no use for a log that begins with a block: it is for removed entries, or
+    /// free, since SQLite does not give pages back.
+    pub(super) fn is_mostly_useless(&self, oldest: u64) -> Result<bool, IndexError> {
         let (pages, free) = self.pages()?;
-        Ok(pages > SMALL_PAGES && free > pages / 2)
+        let State { first, end, .. } = self.state;
+        let useful = (pages - free.min(pages)) * (end - oldest.clamp(first, end)) / (end - first).max(1);
+        Ok(pages > SMALL_PAGES && useful < pages / 3)
     }
 
     /// Returns the number of pages, and how many of them are free.

@@ -204,7 +204,7 @@ fn bytes_that_are_written_as_text_are_noticed() {
     let note = "note: the text itself is sent, with its checksum; --hex sends the bytes\n";
     let sent = |args: &[&str]| daemon.ctl(&[&["send", &to][..], args].concat()).stderr;
     assert_eq!(sent(&["01 03 00 0a", "--append", "crc16-modbus"]), note);
-    assert_eq!(sent(&["01 03 00 0a", "--append", "nmea"]), "");
+    assert_eq!(sent(&["$01 03", "--append", "nmea"]), "");
     assert_eq!(sent(&["01 03 00 0a", "--hex", "--append", "crc16-modbus"]), "");
     let crc = ["01 03 00 0a", "--append", "crc16-modbus"];
     // Text for this peer is its bytes as digits.
