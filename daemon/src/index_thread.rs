@@ -13,8 +13,9 @@ use tokio::runtime::Builder;
 
 use crate::error;
 use crate::health::Component;
-use crate::inbox::commit_watch::CommitWatch;
+use crate::inbox::commit_watch::{CommitWatch, Committed};
 use crate::inbox::reader::Reader;
+use crate::index::SEGMENT_IDS;
 use crate::index::indexer::{Indexer, Step, StepError};
 use crate::state::Daemon;
 
@@ -72,6 +73,8 @@ struct Work<'a> {
     rate: Rate,
     /// When an index was last created.
     created: Option<Instant>,
+    /// How many entries retention had removed at the last step.
+    removed: u64,
 }
 
 impl<'a> Work<'a> {
@@ -86,12 +89,13 @@ impl<'a> Work<'a> {
                 flooded: None,
             },
             created: None,
+            removed: 0,
         }
     }
 
     /// Waits until there may be work; false at the end.
     async fn wait(&self, commits: &mut CommitWatch) -> bool {
-        while !self.has_work(commits.see().newest_id) {
+        while !self.has_work(commits.see()) {
             tokio::select! {
                 open = commits.changed() => if !open { return false },
                 () = self.daemon.reader.index().found_damaged() => {}
@@ -102,7 +106,7 @@ impl<'a> Work<'a> {
 
     /// Does steps until there is no work.
     fn run_steps(&mut self, commits: &CommitWatch) {
-        while self.has_work(commits.now().newest_id) && !self.stopping() {
+        while self.has_work(commits.now()) && !self.stopping() {
             match self.rate.pause(commits.now().newest_id) {
                 Pause::None => {}
                 Pause::Before => {
@@ -111,13 +115,16 @@ impl<'a> Work<'a> {
                 }
                 Pause::Short => thread::sleep(PAUSE),
             }
+            self.removed = commits.now().removed;
             self.step();
         }
         self.indexer.release_memory();
     }
 
-    fn has_work(&self, newest_id: u64) -> bool {
-        self.indexer.has_work(self.daemon.reader.damage().complete_to(newest_id))
+    /// Returns whether there may be blocks to add, or a segment of removed entries.
+    fn has_work(&self, committed: Committed) -> bool {
+        let newest_id = self.daemon.reader.damage().complete_to(committed.newest_id);
+        self.indexer.has_work(newest_id) || committed.removed.saturating_sub(self.removed) >= SEGMENT_IDS
     }
 
     fn step(&mut self) {

@@ -113,8 +113,10 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     // Some devices answer from another port than the one that they are asked at.
     let mut elsewhere = None;
     let print = |output: &mut Output, entry: &Entry| match entry {
-        Entry::Message(message) if message.peer == first.peer && message.local == Some(first.peer) => {
-            Err(asks_the_daemon(message))
+        Entry::Message(Message { peer, local, .. })
+            if !arguments.anyone && *peer == first.peer && *local == Some(first.peer) =>
+        {
+            Err(asks_the_daemon(first))
         }
         Entry::Message(message) if !arguments.anyone && !retry.has_asked(message.peer) => {
             elsewhere = Some(Message::clone(message));

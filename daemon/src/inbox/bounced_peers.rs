@@ -17,6 +17,8 @@ pub(crate) struct BouncedPeer {
     pub(crate) since_ns: i64,
     /// When it was stored.
     pub(crate) stored: Instant,
+    /// When the last report was stored.
+    pub(crate) last: Instant,
 }
 
 /// The list of these peers.

@@ -7,6 +7,9 @@ pub(super) const BLOCK_IDS_LOG2: u32 = 10;
 pub(super) const SEGMENT_BLOCKS_LOG2: u32 = 6;
 pub(super) const BLOCKS_PER_SEGMENT: u64 = 1 << SEGMENT_BLOCKS_LOG2;
 
+/// How many ids a segment has.
+pub(crate) const SEGMENT_IDS: u64 = BLOCKS_PER_SEGMENT << BLOCK_IDS_LOG2;
+
 /// Returns the first id of a block; beyond the last possible block, the greatest number.
 pub(super) fn first_id(block: u64) -> u64 {
     block.saturating_mul(1 << BLOCK_IDS_LOG2)

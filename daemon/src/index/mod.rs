@@ -27,7 +27,7 @@ mod store;
 mod term;
 mod write;
 
-pub(crate) use blocks::whole_ids;
+pub(crate) use blocks::{SEGMENT_IDS, whole_ids};
 pub(crate) use log::{Anchor, IndexedEntry, Log, LogError, Order};
 pub(crate) use shared::{Index, newest_id_in, oldest_id_in};
 pub(crate) use term::Term;

@@ -167,7 +167,7 @@ async fn send_to_host(daemon: Arc<Daemon>, hosts: Hosts, ip: IpAddr) {
 /// Returns whether a report has come since a time that a message to the destination of a held one was not delivered.
 fn has_bounced(daemon: &Daemon, release: &Release, row: &HeldRow, since: std::time::Instant) -> bool {
     let Some(target) = target(daemon, release, &row.to) else { return false };
-    daemon.bounced_peers.list().iter().any(|bounced| bounced.peer == target.peer && bounced.stored >= since)
+    daemon.bounced_peers.list().iter().any(|bounced| bounced.peer == target.peer && bounced.last >= since)
 }
 
 /// Returns the next release of a host, which has no further task if there is none.

@@ -133,9 +133,9 @@ impl<'a> Sample<'a> {
         Self { bytes: &content[..length], goes_on: length < content.len(), buffer: String::new() }
     }
 
-    /// Tells whether every byte outside ASCII continues a character of UTF-8, and there are several: no text that was cut has them
+    /// Returns whether every byte outside ASCII continues a character of UTF-8, and there are several: no text that was cut has them
     /// behind ASCII, or as all that there is. In GBK, 到 and 不 are such bytes.
-    pub(crate) fn has_only_rests_of_utf_8(&self) -> bool {
+    pub(crate) fn has_only_continuation_bytes(&self) -> bool {
         let mut foreign = self.bytes.iter().filter(|byte| !byte.is_ascii());
         let number = foreign.clone().count();
         let is_at_start = self.bytes.first().is_some_and(|first| !first.is_ascii());

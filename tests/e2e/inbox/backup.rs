@@ -352,7 +352,10 @@ fn a_copy_that_takes_the_place_of_the_inbox_keeps_what_is_held_and_is_not_logged
     for name in ["inbox.db", "inbox.db-wal", "inbox.db-shm"] {
         let _may_be_absent = fs::remove_file(daemon.path("data").join(name));
     }
-    fs::copy(&copy, daemon.database()).unwrap();
+    // Whole at once: half a copy is a damaged inbox.
+    let beside = daemon.path("data").join("copy.db");
+    fs::copy(&copy, &beside).unwrap();
+    fs::rename(beside, daemon.database()).unwrap();
     // The file is compared with its name once a second at most, before something is stored.
     eventually("the copy to be noticed", || {
         peer.send(daemon.address(), "new");

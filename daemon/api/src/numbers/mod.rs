@@ -329,11 +329,11 @@ fn nmea(line: &str, found: &mut Found) -> bool {
 }
 
 /// Returns whether the checksum of a sentence is right or absent: two hexadecimal digits behind `*`, the exclusive or of the bytes
-/// between `$` and `*` (NMEA 0183).
+/// between `$` and `*` (NMEA 0183). What a device writes behind them does not matter.
 fn is_checksum_right(line: &str) -> bool {
     let Some((sentence, digits)) = line.split_once('*') else { return true };
     let sum = sentence.bytes().fold(0, |sum, byte| sum ^ byte);
-    u8::from_str_radix(digits.trim_end(), 16) == Ok(sum)
+    digits.get(..2).is_some_and(|digits| digits.eq_ignore_ascii_case(&format!("{sum:02X}")))
 }
 
 /// Reads an object in JSON; returns whether the line is one.

@@ -38,13 +38,16 @@ fn notes(daemon: &Daemon, inbox_bytes: u64) -> Vec<String> {
     let settings = daemon.configuration.current();
     let mut notes = settings.doubts();
     if settings.files.is_empty() {
-        notes.push("no configuration file was read: the defaults and the command line apply".to_owned());
+        notes.push(
+            "no configuration file was read: the defaults, the environment and the command line apply"
+                .to_owned(),
+        );
     }
     let most_bytes = settings.inbox.max_size.bytes();
     if inbox_bytes > most_bytes {
         let [size, most] = [inbox_bytes, most_bytes].map(|bytes| ByteSize::b(bytes).display().iec());
         notes.push(format!(
-            "the inbox has {size}, more than its limit of {most}: the oldest entries are removed"
+            "the inbox has {size}, more than its limit of {most}: the oldest entries may be removed"
         ));
     }
     let configured = daemon.peers.configured();

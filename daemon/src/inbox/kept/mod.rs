@@ -41,8 +41,7 @@ const INBOX_PART: u64 = 4;
 /// How much a held message takes in the file besides its payload, in bytes.
 const ROW_BYTES: u64 = 256;
 
-/// How many held messages are being sent at most for the messages of a peer: no more go out once it has fallen asleep again, however
-/// many it has answered before.
+/// How many held messages are on their way to a destination at most, however many messages of its peer release some.
 const MAX_RELEASED: usize = 16;
 
 /// How long after a failed transaction the next attempt is made to note what is due.
@@ -241,7 +240,7 @@ impl Kept {
             waiting.give_back(returned.into_iter().filter_map(|id| view.get(id)));
             let ids = waiting.first_of(word.peer, names, MAX_RELEASED, clock::boottime_ns());
             let rows: Vec<_> = ids.into_iter().filter_map(|id| view.get(id)).collect();
-            rows.iter().for_each(|row| waiting.claim(row, word.peer));
+            rows.iter().for_each(|row| waiting.claim(row));
             (!rows.is_empty()).then_some(Release { peer: word.peer, local: word.local, rows })
         });
     }

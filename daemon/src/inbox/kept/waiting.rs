@@ -16,10 +16,10 @@ pub(super) struct Waiting {
     waiting: HashMap<To, BTreeSet<u64>>,
     /// When these expire.
     expiry: BTreeSet<(i64, u64)>,
-    /// Those that are being sent, with the peer whose message released them.
-    claimed: HashMap<u64, SocketAddr>,
-    /// How many each peer has released that are being sent.
-    released: HashMap<SocketAddr, usize>,
+    /// Those that are being sent.
+    claimed: HashSet<u64>,
+    /// How many are being sent to each destination.
+    released: HashMap<To, usize>,
     /// How many there are for each destination.
     counts: HashMap<To, usize>,
     /// How many there are of each user, and their payload in bytes.
@@ -43,7 +43,7 @@ impl Waiting {
     }
 
     pub(super) fn remove(&mut self, row: &HeldRow) {
-        self.unclaim(row.id);
+        self.unclaim(row);
         self.expiry.remove(&(row.expires_ns, row.id));
         self.no_longer(&row.to, row.id);
         if let Some(count) = self.counts.get_mut(&row.to) {
@@ -69,8 +69,8 @@ impl Waiting {
         }
     }
 
-    /// Returns the first messages that a message of a peer releases, so that `most` of its messages are being sent; expired ones wait
-    /// for their notice.
+    /// Returns the first messages that a message of a peer releases, `most` at most, and so that no more than `most` are being sent to a
+    /// destination; expired ones wait for their notice.
     pub(super) fn first_of(
         &self,
         peer: SocketAddr,
@@ -81,33 +81,35 @@ impl Waiting {
         if self.waiting.is_empty() {
             return Vec::new();
         }
-        let most = most.saturating_sub(self.released.get(&peer).copied().unwrap_or(0));
         let expired: HashSet<u64> = self.expired(now_ns).into_iter().collect();
         let mut ids = Vec::new();
         for to in To::all_of(peer, owner, interface) {
             let waiting = self.waiting.get(&to).into_iter().flatten();
-            ids.extend(waiting.filter(|id| !expired.contains(id)).take(most));
+            let room = most.saturating_sub(self.released.get(&to).copied().unwrap_or(0));
+            ids.extend(waiting.filter(|id| !expired.contains(id)).take(room));
         }
         ids.sort_unstable();
         ids.truncate(most);
         ids
     }
 
-    /// Notes that a message is being sent, which a message of a peer has released.
-    pub(super) fn claim(&mut self, row: &HeldRow, peer: SocketAddr) {
+    /// Notes that a message is being sent.
+    pub(super) fn claim(&mut self, row: &HeldRow) {
         self.no_longer(&row.to, row.id);
         self.expiry.remove(&(row.expires_ns, row.id));
-        self.claimed.insert(row.id, peer);
-        *self.released.entry(peer).or_default() += 1;
+        self.claimed.insert(row.id);
+        *self.released.entry(row.to.clone()).or_default() += 1;
     }
 
     /// Notes that a message is no longer being sent; returns whether it was.
-    fn unclaim(&mut self, id: u64) -> bool {
-        let Some(peer) = self.claimed.remove(&id) else { return false };
-        if let Some(number) = self.released.get_mut(&peer) {
+    fn unclaim(&mut self, row: &HeldRow) -> bool {
+        if !self.claimed.remove(&row.id) {
+            return false;
+        }
+        if let Some(number) = self.released.get_mut(&row.to) {
             *number -= 1;
             if *number == 0 {
-                self.released.remove(&peer);
+                self.released.remove(&row.to);
             }
         }
         true
@@ -116,7 +118,7 @@ impl Waiting {
     /// Lets messages wait again.
     pub(super) fn give_back(&mut self, rows: impl Iterator<Item = Arc<HeldRow>>) {
         for row in rows {
-            if self.unclaim(row.id) {
+            if self.unclaim(&row) {
                 self.wait(&row);
             }
         }
@@ -128,7 +130,7 @@ impl Waiting {
     }
 
     pub(super) fn is_claimed(&self, id: u64) -> bool {
-        self.claimed.contains_key(&id)
+        self.claimed.contains(&id)
     }
 
     pub(super) fn has_claims(&self) -> bool {

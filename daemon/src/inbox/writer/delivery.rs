@@ -165,11 +165,9 @@ impl Delivery {
         for peer in heard {
             is_changed |= self.bounced.remove(&peer).is_some();
         }
+        is_changed |= !bounced.is_empty();
         for (peer, first) in bounced {
-            self.bounced.entry(peer).or_insert_with(|| {
-                is_changed = true;
-                first
-            });
+            self.bounced.entry(peer).and_modify(|known| known.last = first.last).or_insert(first);
         }
         let listed = self.bounced.len();
         self.bounced.retain(|_, peer| peer.is_listed(now));
@@ -273,7 +271,7 @@ impl Changes {
             return Ok(None);
         }
         let (peer, since_ns, stored) = (bounce.peer, bounce.at_ns, self.now);
-        let first = BouncedPeer { peer, since_ns, stored };
+        let first = BouncedPeer { peer, since_ns, stored, last: stored };
         self.bounced_peers.entry(message.peer.clone()).or_insert(first);
         Ok(Some(message.id))
     }

@@ -101,6 +101,8 @@ pub(crate) struct Writer {
     disk: Option<u64>,
     /// Device and inode of the file whose gaps and plan readers know.
     loaded: Option<(u64, u64)>,
+    /// Whether another file has taken the place of the inbox, and is not yet in use.
+    takes_over: bool,
     /// Whether these have changed since, so that readers must get them again.
     must_load: bool,
     /// The newest id that was used; until the file is open, as far as the in-flight journal knows it.

@@ -55,6 +55,7 @@ impl Writer {
             identity: None,
             disk: None,
             loaded: None,
+            takes_over: false,
             must_load: false,
             stored: 0,
             taken_over: 0,
@@ -224,7 +225,9 @@ impl Writer {
             debug!("{}", explain("the skipped ids are noted at the next start", &error));
         }
         let newest = newest(&connection).map_err(database)?;
-        let is_another = self.loaded.is_some() && self.loaded != identity;
+        // Until all that follows has succeeded: what fails is tried again.
+        self.takes_over |= self.loaded.is_some() && self.loaded != identity;
+        let is_another = self.takes_over;
         // Reading all gaps takes a while in a log with many, and on a failing disk the file is opened again each second.
         if self.must_load || self.loaded != identity || self.used.newest.id != newest.id {
             self.load_damage(&connection, is_another).map_err(database)?;
@@ -237,7 +240,7 @@ impl Writer {
         // What a recovery has still to bring has its ids already.
         let last = recovered::last_id(&connection).map_err(database)?;
         let newest = if last > newest.id { Anchor { id: last, ..newest } } else { newest };
-        if is_another {
+        if std::mem::take(&mut self.takes_over) {
             self.taken_over = newest.id;
         }
         self.used = Used { newest, is_certain: true };

@@ -245,7 +245,8 @@ fn of_invalid_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding
     if is_known && of_base.reads_well() {
         return (base, false);
     }
-    let is_no_utf_8 = |sample: &Sample<'_>| is_no_damaged_utf_8(&of_base) || sample.has_only_rests_of_utf_8();
+    let is_no_utf_8 =
+        |sample: &Sample<'_>| is_no_damaged_utf_8(&of_base) || sample.has_only_continuation_bytes();
     if is_known && base == Encoding::UTF_8 && is_no_utf_8(sample) {
         let fallback = knowledge.fallback;
         if is_multi_byte(fallback) && sample.score(fallback).has_no_rare_text() {

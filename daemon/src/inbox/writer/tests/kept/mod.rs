@@ -83,8 +83,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Model {
     /// Destination and end of each message.
     held: BTreeMap<u64, (usize, i64)>,
-    /// Those that are being sent, with the peer that released them.
-    claimed: BTreeMap<u64, SocketAddr>,
+    /// Those that are being sent, with their destinations.
+    claimed: BTreeMap<u64, usize>,
     silent: BTreeSet<&'static str>,
     /// When each peer was heard, or began to be watched.
     heard: BTreeMap<&'static str, i64>,
@@ -200,13 +200,20 @@ impl World {
         let waits = |(id, (to, until)): &(&u64, &(usize, i64))| {
             !model.claimed.contains_key(id) && *until > now && TO[*to].1.contains(&source)
         };
-        let room = 16 - model.claimed.values().filter(|claimed| **claimed == peer).count();
-        let expected: Vec<u64> = model.held.iter().filter(waits).map(|(id, _)| *id).take(room).collect();
+        let mut sent = [0; TO.len()];
+        model.claimed.values().for_each(|to| sent[*to] += 1);
+        let has_room = |(_, (to, _)): &(&u64, &(usize, i64))| {
+            sent[*to] += 1;
+            sent[*to] <= 16
+        };
+        let expected: Vec<u64> =
+            model.held.iter().filter(waits).filter(has_room).map(|(id, _)| *id).take(16).collect();
         let released = self.take_releases();
         let ids: Vec<u64> =
             released.iter().flat_map(|release| release.rows.iter().map(|row| row.id)).collect();
         assert_eq!(ids, expected);
-        self.model.claimed.extend(ids.into_iter().map(|id| (id, peer)));
+        let claimed: Vec<_> = ids.iter().map(|id| (*id, self.model.held[id].0)).collect();
+        self.model.claimed.extend(claimed);
         self.releases.extend(released);
     }
 
