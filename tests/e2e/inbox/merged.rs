@@ -17,7 +17,7 @@ fn part(inbox: &Path, copy: &Path, (first, last): (u64, u64)) {
     let connection = Connection::open(copy).unwrap();
     let others = format!("DELETE FROM entry WHERE id NOT BETWEEN {first} AND {last}");
     // The rows of held messages look like entries.
-    let held = "INSERT INTO held (name, payload, detail, at_ns, until_ns) VALUES ('bob', x'61', '{}', 1, 2)";
+    let held = "INSERT INTO held (name, payload, detail, at_ns, until_ns) VALUES ('bob', x'61', '{}', 1, 4000000000000000000)";
     connection.execute_batch(&format!("{others}; {held}; {held}; DELETE FROM held WHERE id = 1")).unwrap();
     connection.close().unwrap();
 }
