@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Daemon, Peer, texts};
 
-const PEERS: usize = 1_500;
+const PEERS: usize = 2_400;
 
 /// The limit of a line, in bytes.
 const MAX_LINE_BYTES: usize = 512 * 1024;
