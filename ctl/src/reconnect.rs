@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use udpchat_api::call::Call;
+use udpchat_api::call::{Call, PeersAnswer};
 use udpchat_api::{Client, ClientError, Entry, ErrorKind};
 
 use crate::connect;
@@ -70,6 +70,21 @@ impl ReconnectingClient {
     pub(crate) async fn call<C: Call>(&mut self, params: &C) -> Result<C::Answer, CallError> {
         let client = self.connected().await.map_err(CallError::NoDaemon)?;
         let answer = client.call(params).await;
+        self.done(answer)
+    }
+
+    /// Lists all peers, after connecting if necessary, as [`Client::peers`].
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(crate) async fn peers(&mut self, window: Option<u64>) -> Result<PeersAnswer, CallError> {
+        let client = self.connected().await.map_err(CallError::NoDaemon)?;
+        let answer = client.peers(window).await;
+        self.done(answer)
+    }
+
+    /// Closes the connection unless the daemon answered.
+    fn done<T>(&mut self, answer: Result<T, ClientError>) -> Result<T, CallError> {
         if !matches!(&answer, Ok(_) | Err(ClientError::Refused(_) | ClientError::TooLong { .. })) {
             self.client = None;
         }

@@ -107,14 +107,15 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
     in_sound_inbox(data_dir, |opened| {
         // What a daemon has begun comes first: it may fill some of the same ids.
         let mut connection = continue_planned(data_dir, opened)?;
-        let (missing, known) = missing(&connection, path)?;
+        let Missing { segments, unused, known } = missing(&connection, path)?;
         index::remove(data_dir);
         recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
         let skipped = skipped_ids(path);
-        for Segment { first, last, .. } in &missing {
+        for Segment { first, last, .. } in &segments {
             skipped::replace(&connection, (*first, *last), &skipped).map_err(InboxError::from)?;
         }
-        plan::add(&connection, data_dir, &missing).map_err(InboxError::from)?;
+        skipped::add(&connection, &unused).map_err(InboxError::from)?;
+        plan::add(&connection, data_dir, &segments).map_err(InboxError::from)?;
         let held = take_over_held(&mut connection, path).map_err(InboxError::from)?;
         let total = recover_planned(&mut connection, data_dir)?;
         Ok(Total { held, known, ..total })
@@ -171,29 +172,44 @@ fn continue_planned(data_dir: &Path, opened: Opened) -> Result<Connection, Recov
     Ok(connection)
 }
 
-/// Returns the ids that an inbox does not have and a file may have, and how many of those that the file has are in the inbox.
-fn missing(connection: &Connection, path: &Path) -> Result<(Vec<Segment>, u64), RecoverError> {
+/// What an inbox does not have of a file.
+struct Missing {
+    /// The ids that the inbox does not have and the file may have.
+    segments: Vec<Segment>,
+    /// The ids between those of the inbox and those of the file: neither has them, so they are not lost by damage.
+    unused: Gaps,
+    /// How many of the ids that the file has are in the inbox.
+    known: u64,
+}
+
+/// Compares the ids of an inbox with those of a file.
+fn missing(connection: &Connection, path: &Path) -> Result<Missing, RecoverError> {
     let (mut ranges, oldest, newest) = present(connection).map_err(InboxError::from)?;
+    let is_empty = newest < oldest;
     let oldest = ranges.first().map_or(oldest, |(first, _)| oldest.min(*first));
-    let known = known_ids(path);
-    let all = Salvage::open(path, vec![(1, MAX_PLAUSIBLE_ID)], &|| true);
-    let all = all.map_err(|source| RecoverError::Read { path: path.to_owned(), source })?;
-    let readable = all.and_then(|salvage| salvage.ids());
-    // What the file had and is not readable gets a gap.
-    let first = known.oldest.or(known.first).into_iter().chain(readable.map(|(first, _)| first)).min();
-    // Where the tree does not show its newest id, any page may have it.
-    let last = known.newest.max(readable.map_or(0, |(_, last)| last));
-    let first_of_file = first;
-    if let Some(first) = first.filter(|first| *first < oldest && *first <= last) {
-        ranges.insert(0, (first.max(1), last.min(oldest - 1)));
+    let (beginning, last) = ids_of(path)?;
+    // Another file may have what the inbox has skipped.
+    let skipped_here = skipped::read(connection).map_err(InboxError::from)?;
+    for ids in skipped_here.into_iter().filter_map(|ids| skipped::overlap(ids, (beginning, last))) {
+        ranges.extend(skipped::without(ids, &ranges));
+        ranges.sort_unstable();
+    }
+    let mut unused = Gaps::new();
+    if beginning < oldest && beginning <= last {
+        ranges.push((beginning, last.min(oldest - 1)));
+        unused.push((last + 1, oldest - 1));
     }
     if last > newest {
-        ranges.push((newest + 1, last));
+        let first = beginning.max(newest + 1);
+        ranges.push((first, last));
+        // Before its oldest entry an inbox has no hole.
+        unused.extend((!is_empty).then_some((newest + 1, first - 1)));
     }
+    unused.retain(|(first, last)| first <= last);
     // Behind its newest id the file has nothing.
     let ranges = ranges.into_iter().map(|(first, to)| (first, last.min(to)));
-    let ranges: Gaps = ranges.filter(|(first, last)| first <= last).collect();
-    let beginning = first_of_file.unwrap_or(last + 1);
+    let mut ranges: Gaps = ranges.filter(|(first, last)| first <= last).collect();
+    ranges.sort_unstable();
     let skipped = skipped_ids(path);
     let had = |(first, last): (u64, u64)| -> u64 {
         skipped::without((first, last), &skipped).iter().map(|(first, last)| last - first + 1).sum()
@@ -201,7 +217,22 @@ fn missing(connection: &Connection, path: &Path) -> Result<(Vec<Segment>, u64), 
     let absent = ranges.iter().filter_map(|ids| skipped::overlap(*ids, (beginning, last))).map(had);
     let known = had((beginning, last)).saturating_sub(absent.sum());
     let segment = |(first, last)| Segment { first, last, file: path.to_owned() };
-    Ok((ranges.into_iter().map(segment).collect(), known))
+    Ok(Missing { segments: ranges.into_iter().map(segment).collect(), unused, known })
+}
+
+/// Returns the first and the last id that a file has or had; the first one is behind the last one if it shows none. What retention
+/// has removed of it is not counted, as far as the file shows that.
+fn ids_of(path: &Path) -> Result<(u64, u64), RecoverError> {
+    let known = known_ids(path);
+    let all = Salvage::open(path, vec![(1, MAX_PLAUSIBLE_ID)], &|| true);
+    let all = all.map_err(|source| RecoverError::Read { path: path.to_owned(), source })?;
+    let readable = all.and_then(|salvage| salvage.ids());
+    // Where the tree does not show its oldest id, what the file had and is not readable gets a gap.
+    let first =
+        known.oldest.or_else(|| known.first.into_iter().chain(readable.map(|(first, _)| first)).min());
+    // Where the tree does not show its newest id, any page may have it.
+    let last = known.newest.max(readable.map_or(0, |(_, last)| last));
+    Ok((first.map_or(last + 1, |first| first.max(1)), last))
 }
 
 /// First and last ids of gaps.
@@ -281,6 +312,39 @@ mod tests {
         );
         let rest = r#"{"lost":5,"reason":"damaged","first_id":11}"#;
         assert_eq!(found[10..], [(2_000_000, 2, Some(rest.to_owned()))]);
+    }
+
+    #[test]
+    fn ids_that_neither_inbox_has_are_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = file::open(folder.path()).unwrap().connection;
+        let add =
+            "INSERT INTO entry (id, at_ns, kind, peer, payload) VALUES (?1, 1, 0, x'010203040005', x'61')";
+        let fill = |ids: std::ops::RangeInclusive<u64>| {
+            connection.execute("DELETE FROM entry", []).unwrap();
+            ids.for_each(|id| assert_eq!(connection.execute(add, [id]).unwrap(), 1));
+        };
+        let aside = folder.path().join("aside");
+        fill(50..=60);
+        connection.execute("VACUUM INTO ?1", [aside.to_str().unwrap()]).unwrap();
+        fill(90..=99);
+        let missing = |connection| {
+            let Missing { segments, unused, known } = missing(connection, &aside).unwrap();
+            let ranges = segments.iter().map(|segment| (segment.first, segment.last));
+            (ranges.collect::<Vec<_>>(), unused, known)
+        };
+        assert_eq!(missing(&connection), (vec![(50, 60)], vec![(61, 89)], 0));
+        fill(1..=9);
+        assert_eq!(missing(&connection), (vec![(50, 60)], vec![(10, 49)], 0));
+        fill(55..=57);
+        assert_eq!(missing(&connection), (vec![(50, 54), (58, 60)], vec![], 3));
+        fill(1..=9);
+        connection.execute(add, [90]).unwrap();
+        skipped::add(&connection, &[(10, 89)]).unwrap();
+        assert_eq!(missing(&connection), (vec![(50, 60)], vec![], 0));
+        connection.execute("DELETE FROM entry", []).unwrap();
+        skipped::replace(&connection, (1, 100), &[]).unwrap();
+        assert_eq!(missing(&connection), (vec![(50, 60)], vec![], 0), "nothing is before an empty inbox");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use clap_complete::ArgValueCandidates;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
 use jiff::tz::TimeZone;
-use udpchat_api::call::{CancelParams, HeldMessage, HeldParams, PeersParams};
+use udpchat_api::call::{CancelParams, HeldMessage, HeldParams};
 use udpchat_api::{Client, ClientError, ErrorKind, safe};
 use udpchat_locale::tr;
 
@@ -167,8 +167,7 @@ async fn all(client: &mut Client, to: Option<&str>) -> Result<Vec<HeldMessage>> 
 
 /// Returns the members of a list of peers. A user without the role `read` cannot ask for lists.
 async fn members(client: &mut Client, to: &str) -> Vec<String> {
-    let lists =
-        client.call(&PeersParams { window: Some(0) }).await.map(|answer| answer.lists).unwrap_or_default();
+    let lists = client.peers(Some(0)).await.map(|answer| answer.lists).unwrap_or_default();
     lists.into_iter().find(|list| list.name == to).map(|list| list.members).unwrap_or_default()
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use udpchat_api::Client;
-use udpchat_api::call::{PeersAnswer, PeersParams};
+use udpchat_api::call::PeersAnswer;
 use udpchat_config::{Network, PeerAddress, check_port_sign, check_width, check_wildcards, did_you_mean};
 use udpchat_locale::tr;
 
@@ -28,7 +28,7 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
     if from.iter().all(|sender| is_address(sender)) {
         return Ok(());
     }
-    let PeersAnswer { peers, lists } = client.call(&PeersParams { window: Some(0) }).await?;
+    let PeersAnswer { peers, lists, .. } = client.peers(Some(0)).await?;
     let lists = lists.into_iter().map(|list| list.name);
     let names: BTreeSet<String> = peers.into_iter().filter_map(|peer| peer.name).chain(lists).collect();
     let mut resolved = Vec::with_capacity(from.len());

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use crate::call::{Call, ENTRY_NOTIFICATION};
+use crate::call::{Call, ENTRY_NOTIFICATION, PeersAnswer, PeersParams};
 use crate::entry::Entry;
 use crate::error::{ANSWER_TIMEOUT_SECONDS, ClientError};
 use crate::limits::MAX_LINE_BYTES;
@@ -130,6 +130,20 @@ impl Client {
             }
         }
         self.answer().await
+    }
+
+    /// Lists all peers, by as many calls of `peers` as their number needs. `window` is that of [`PeersParams`].
+    pub async fn peers(&mut self, window: Option<u64>) -> Result<PeersAnswer, ClientError> {
+        let mut all = self.call(&PeersParams { window, after: None }).await?;
+        while std::mem::take(&mut all.more) {
+            let Some(after) = all.peers.last().and_then(|peer| peer.name.clone()) else { break };
+            let next = self.call(&PeersParams { window, after: Some(after.clone()) }).await?;
+            // Whatever answers, this ends.
+            let name = next.peers.last().and_then(|peer| peer.name.as_ref());
+            all.more = next.more && name.is_some_and(|name| *name > after);
+            all.peers.extend(next.peers);
+        }
+        Ok(all)
     }
 
     /// Sends a request without waiting. Bytes that the kernel does not accept now are written while an answer is awaited.

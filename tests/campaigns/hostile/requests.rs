@@ -145,7 +145,7 @@ const METHODS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("unsubscribe", &[]),
-    ("peers", &["window"]),
+    ("peers", &["window", "after"]),
     ("talkers", &["after", "limit"]),
     ("targets", &["to"]),
     ("status", &[]),

@@ -9,6 +9,7 @@ mod doctor;
 mod held;
 mod languages;
 mod manual;
+mod many_peers;
 mod mistakes;
 mod pager;
 mod plot;

@@ -16,6 +16,7 @@ mod following;
 mod frames;
 mod index;
 mod losses;
+mod merged;
 mod migration;
 mod numbers;
 mod reading;

@@ -12,9 +12,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use udpchat_api::call::{
-    AckParams, Call, HeldParams, PeersParams, SendParams, Sent, StatusParams, SubscribeParams,
-};
+use udpchat_api::call::{AckParams, Call, HeldParams, SendParams, Sent, StatusParams, SubscribeParams};
 use udpchat_api::{Client, ClientError, ErrorKind, Raw};
 use udpchat_locale::{tr, translated};
 
@@ -331,7 +329,7 @@ async fn send_background(
         }
         let requested = *requests.borrow_and_update();
         if requested.peers != done.peers {
-            let answer = client.call(&PeersParams::default()).await;
+            let answer = client.peers(None).await;
             let answer = answer.map_err(describe);
             // If the chat has ended, the acknowledgement below is still to be sent.
             let _taken = updates.send(Update::Peers(answer)).await;

@@ -17,7 +17,7 @@ use clap_complete::ArgValueCandidates;
 use ratatui::Frame;
 use ratatui::crossterm::event::Event;
 use ratatui::layout::Position;
-use udpchat_api::call::{PeersParams, TargetsParams};
+use udpchat_api::call::TargetsParams;
 use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
 use udpchat_config::Encoding;
 use udpchat_locale::tr;
@@ -118,7 +118,7 @@ async fn check_peer(client: &mut Client, peer: &str) -> Result<()> {
         Err(error) => return Err(error.into()),
     };
     // A named peer whose interface is missing now has a history all the same.
-    let peers = client.call(&PeersParams { window: Some(1) }).await?.peers;
+    let peers = client.peers(Some(1)).await?.peers;
     match peers.iter().any(|listed| listed.name.as_deref() == Some(peer)) {
         true => Ok(()),
         false => Err(CtlError::from(ClientError::Refused(error)).with_exit(Exit::Usage)),

@@ -322,7 +322,7 @@ impl TestChat {
         }
         peers.extend(others.iter().map(|address| self.peer(None, address)));
         let members = vec!["bob".to_owned()];
-        PeersAnswer { peers, lists: vec![PeerList { name: "lab".to_owned(), members }] }
+        PeersAnswer { peers, lists: vec![PeerList { name: "lab".to_owned(), members }], more: false }
     }
 
     fn peer(&self, name: Option<&str>, address: &str) -> Peer {

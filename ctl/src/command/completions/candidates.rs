@@ -35,7 +35,7 @@ pub(super) fn words(arguments: &[OsString]) -> &[OsString] {
 
 /// Offers the names of peers, and the addresses of peers without a name.
 pub(crate) fn peers() -> Vec<CompletionCandidate> {
-    let answer = ask(&PeersParams { window: Some(PEERS_WINDOW) });
+    let answer = ask(&PeersParams { window: Some(PEERS_WINDOW), after: None });
     let (peers, lists) = answer.map(|answer| (answer.peers, answer.lists)).unwrap_or_default();
     let lists = lists
         .into_iter()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
-use udpchat_api::call::{Peer, PeerList, PeersParams};
+use udpchat_api::call::{Peer, PeerList};
 use udpchat_locale::tr;
 
 use super::context::{Context, within};
@@ -94,7 +94,7 @@ impl SilentFor {
 
 /// Runs `peers`.
 pub(crate) async fn run(context: Context<'_>, arguments: &PeersArgs) -> Result<()> {
-    let ask = async { Ok(context.connect().await?.call(&PeersParams::default()).await?) };
+    let ask = async { Ok(context.connect().await?.peers(None).await?) };
     let mut answer = within(arguments.timeout, ask).await?;
     if let Some(silent) = arguments.silent {
         let now = Timestamp::now();

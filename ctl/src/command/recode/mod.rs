@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use udpchat_api::Client;
-use udpchat_api::call::{DirectionFilter, Peer, PeersParams, RecodeAnswer, RecodeParams, StatusParams};
+use udpchat_api::call::{DirectionFilter, Peer, RecodeAnswer, RecodeParams, StatusParams};
 use udpchat_locale::tr;
 
 pub(crate) use self::args::RecodeArgs;
@@ -56,7 +56,7 @@ async fn whole_hosts(client: &mut Client, from: &[String]) -> Result<BTreeSet<St
     if hosts.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let peers = client.call(&PeersParams { window: Some(0) }).await?.peers;
+    let peers = client.peers(Some(0)).await?.peers;
     let is_one = |peer: &Peer| peer.address.parse().is_ok_and(|host: IpAddr| hosts.contains(&host));
     Ok(peers.into_iter().filter(is_one).filter_map(|peer| peer.name).collect())
 }

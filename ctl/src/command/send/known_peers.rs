@@ -1,7 +1,7 @@
 //! What the daemon knows of peers: one question for all notes on a message.
 
 use udpchat_api::Client;
-use udpchat_api::call::{PeersAnswer, PeersParams};
+use udpchat_api::call::PeersAnswer;
 
 /// How many of the newest entries are searched for the last message of a peer.
 pub(super) const HEARD_WINDOW: u64 = 10_000;
@@ -17,7 +17,7 @@ impl KnownPeers {
     /// Returns what is known.
     pub(super) async fn get(&mut self, client: &mut Client) -> Option<&PeersAnswer> {
         if self.answer.is_none() {
-            self.answer = Some(client.call(&PeersParams { window: Some(HEARD_WINDOW) }).await.ok());
+            self.answer = Some(client.peers(Some(HEARD_WINDOW)).await.ok());
         }
         self.answer.as_ref()?.as_ref()
     }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use udpchat_api::Client;
-use udpchat_api::call::{Peer, PeersParams, SendParams, Target, TargetsParams};
+use udpchat_api::call::{Peer, SendParams, Target, TargetsParams};
 use udpchat_config::PeerAddress;
 use udpchat_locale::tr;
 
@@ -18,7 +18,7 @@ use crate::output::host;
 /// Nothing was heard from one of them, or the user may not ask for peers.
 pub(super) async fn params(client: &mut Client, targets: &[Target]) -> Result<Vec<SendParams>> {
     // Also what came long ago.
-    let peers = client.call(&PeersParams { window: None }).await?.peers;
+    let peers = client.peers(None).await?.peers;
     targets.iter().map(|target| params_of(&peers, target)).collect()
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use udpchat_api::Client;
-use udpchat_api::call::PeersParams;
 
 use super::destination::Destination;
 use super::known_peers::HEARD_WINDOW;
@@ -32,7 +31,7 @@ impl Moving {
     /// Sets the ports of the destinations to those that they have now, if it is time.
     pub(super) async fn update(&mut self, destinations: &mut [Destination]) {
         let Some(client) = self.client.as_mut().filter(|_| Instant::now() >= self.due) else { return };
-        match client.call(&PeersParams { window: Some(HEARD_WINDOW) }).await {
+        match client.peers(Some(HEARD_WINDOW)).await {
             Ok(answer) => {
                 for destination in destinations {
                     let Some(at) = destination.heard_at else { continue };

@@ -13,10 +13,14 @@ call! {
         /// for configured peers without a message among these.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub window: Option<u64>,
+        /// Lists only the configured peers whose names are behind this one, and the others, but no lists. The default is all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<String>,
     }
 }
 
-/// The peers: configured ones by name, then the others, the most recent sender first.
+/// The peers: configured ones by name, then the others, the most recent sender first. As many as fit in a line;
+/// [`crate::Client::peers`] gets all.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PeersAnswer {
     /// The peers.
@@ -24,6 +28,10 @@ pub struct PeersAnswer {
     /// The configured lists of peers, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<PeerList>,
+    /// Whether a call with the name of the last peer as `after` returns more peers. The peers without a name come with the last
+    /// part.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub more: bool,
 }
 
 /// A list of peers.

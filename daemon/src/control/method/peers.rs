@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use udpchat_api::call::{Peer, PeerList, PeersAnswer, PeersParams};
-use udpchat_api::{ErrorKind, ErrorObject, Timestamp};
+use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES, Timestamp};
 use udpchat_config::Encoding;
 use udpchat_text::Basis;
 
@@ -18,11 +19,17 @@ use crate::inbox::InboxError;
 use crate::inbox::bounced_peers::BouncedPeer;
 use crate::inbox::kept::{MAX_HELD, Seen, To};
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
-use crate::peers::{Configured, Peers};
+use crate::peers::{Configured, Named, Peers};
 use crate::state::Daemon;
 
 /// How many peers without a name are listed: those heard last.
 const MAX_SEEN_PEERS: usize = 1_000;
+
+/// The length of the answer's line without its rows, in bytes: more than any id and envelope take.
+const ENVELOPE_BYTES: usize = 4 * 1024;
+
+/// How long the lists of the answer are at most, in bytes: the peers have the rest of the line.
+const MAX_LISTS_BYTES: usize = MAX_LINE_BYTES / 4;
 
 /// How much memory a peer takes while the peers are counted, in bytes. Each entry of the window may have its own.
 const BYTES_OF_A_PEER: usize = 96;
@@ -43,15 +50,12 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
     let window_peers = usize::try_from(window).unwrap_or(usize::MAX);
     let bytes = BYTES_OF_A_PEER * (window_peers + 4 * listed + held);
     let configured = daemon.peers.configured();
-    let lists = configured.lists().map(|(name, members)| PeerList {
-        name: name.to_owned(),
-        members: members.iter().map(ToString::to_string).collect(),
-    });
-    let lists = lists.collect();
+    let lists = if params.after.is_none() { lists(&configured) } else { Vec::new() };
+    let room = MAX_LINE_BYTES - ENVELOPE_BYTES - lists.iter().map(json_bytes).sum::<usize>();
     let read = move |reader: &Reader| {
         let mut heard = reader.heard(reader.read_mark(&consumer)?.unwrap_or_default(), window)?;
         if params.window.is_none() {
-            add_silent(reader, &configured, &mut heard)?;
+            add_silent(reader, &configured, &params, &mut heard)?;
         }
         for peer in daemon.peers.remembered() {
             heard.entry(peer).or_default();
@@ -61,26 +65,54 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
         let bounced = daemon.bounced_peers.list();
         let list =
             List { known: &daemon.peers, configured: &configured, bounced: &bounced, reader, until, kept };
-        list.peers(heard)
+        list.peers(heard, params.after.as_deref(), room)
     };
-    Ok(PeersAnswer { peers: context.read(bytes, read).await?, lists })
+    let (peers, more) = context.read(bytes, read).await?;
+    Ok(PeersAnswer { peers, lists, more })
 }
 
-/// Adds the last message of each configured peer without a message in the window.
+/// Returns the lists of peers, as far as they leave room for peers.
+fn lists(configured: &Configured) -> Vec<PeerList> {
+    let lists = configured.lists().map(|(name, members)| PeerList {
+        name: name.to_owned(),
+        members: members.iter().map(ToString::to_string).collect(),
+    });
+    let mut bytes = 0;
+    let fits = |list: &PeerList| {
+        bytes += json_bytes(list);
+        bytes <= MAX_LISTS_BYTES
+    };
+    lists.take_while(fits).collect()
+}
+
+/// Returns the length of a row of the answer and a comma, in bytes.
+fn json_bytes(row: &impl Serialize) -> usize {
+    // Structs of strings and numbers: serialising them cannot fail.
+    serde_json::to_vec(row).map_or(0, |json| json.len() + 1)
+}
+
+/// Adds the last message of each configured peer without a message in the window, of those that are to be listed.
 fn add_silent(
     reader: &Reader,
     configured: &Configured,
+    params: &PeersParams,
     heard: &mut HashMap<SocketAddr, Heard>,
 ) -> Result<(), InboxError> {
     let began = Instant::now();
     let owner = |peer: SocketAddr| configured.of(peer).map(|named| named.name);
     let known: HashSet<&str> = heard.keys().filter_map(|peer| owner(*peer)).collect();
-    for named in configured.named().filter(|named| !known.contains(named.name)) {
+    let wanted =
+        |named: &Named<'_>| is_behind(named.name, params.after.as_deref()) && !known.contains(named.name);
+    for named in configured.named().filter(wanted) {
         let is_its = |sender| owner(sender) == Some(named.name);
         let last = reader.last_heard(named.address, is_its, || began.elapsed() <= SEARCH_TIME)?;
         heard.extend(last);
     }
     Ok(())
+}
+
+fn is_behind(name: &str, after: Option<&str>) -> bool {
+    after.is_none_or(|after| name > after)
 }
 
 /// Makes the rows of the answer.
@@ -139,20 +171,44 @@ impl Kept {
 }
 
 impl List<'_> {
-    /// Lists the configured peers, then the others by when they were last heard.
-    fn peers(&self, mut heard: HashMap<SocketAddr, Heard>) -> Result<Vec<Peer>, InboxError> {
-        let mut peers = self.named(&mut heard)?;
+    /// Lists the configured peers behind a name, then the others by when they were last heard: as many as fit in `room` bytes. Returns
+    /// also whether there are more. The others come all together, where no configured peer is left out.
+    fn peers(
+        &self,
+        mut heard: HashMap<SocketAddr, Heard>,
+        after: Option<&str>,
+        room: usize,
+    ) -> Result<(Vec<Peer>, bool), InboxError> {
+        let (mut peers, mut left, is_whole) = self.named(&mut heard, after, room)?;
+        if !is_whole {
+            return Ok((peers, true));
+        }
         let mut seen: Vec<_> = heard.into_iter().collect();
         seen.sort_unstable_by_key(|(peer, heard)| (Reverse(heard.last_id), *peer));
         seen.truncate(MAX_SEEN_PEERS);
+        let named = peers.len();
         for (peer, heard) in seen {
-            peers.push(self.row(peer, heard)?);
+            let row = self.row(peer, heard)?;
+            let Some(rest) = left.checked_sub(json_bytes(&row)) else {
+                // Without configured peers there is room for as many as there can be.
+                let more = named > 0;
+                peers.truncate(if more { named } else { peers.len() });
+                return Ok((peers, more));
+            };
+            left = rest;
+            peers.push(row);
         }
-        Ok(peers)
+        Ok((peers, false))
     }
 
-    /// Returns the configured peers, and removes from `heard` what belongs to them.
-    fn named(&self, heard: &mut HashMap<SocketAddr, Heard>) -> Result<Vec<Peer>, InboxError> {
+    /// Returns the configured peers behind a name that fit in `room` bytes, how many bytes are left, and whether these are all.
+    /// Removes from `heard` what belongs to configured peers.
+    fn named(
+        &self,
+        heard: &mut HashMap<SocketAddr, Heard>,
+        after: Option<&str>,
+        room: usize,
+    ) -> Result<(Vec<Peer>, usize, bool), InboxError> {
         let mut sums: HashMap<&str, (SocketAddr, Heard)> = HashMap::new();
         heard.retain(|peer, heard| {
             let Some(named) = self.configured.of(*peer) else { return true };
@@ -164,7 +220,8 @@ impl List<'_> {
             sum.unread += heard.unread;
             false
         });
-        let list = self.configured.named().map(|named| {
+        let wanted = self.configured.named().filter(|named| is_behind(named.name, after));
+        let rows = wanted.map(|named| -> Result<Peer, InboxError> {
             // Where its interface is missing, nothing is known of it but its configuration.
             let own = named.address.destination().unwrap_or_else(|| SocketAddr::new(named.address.ip(), 0));
             let (peer, heard) = sums.get(named.name).copied().unwrap_or((own, Heard::default()));
@@ -189,7 +246,14 @@ impl List<'_> {
                 ..row
             })
         });
-        list.collect()
+        let (mut peers, mut left) = (Vec::new(), room);
+        for row in rows {
+            let row = row?;
+            let Some(rest) = left.checked_sub(json_bytes(&row)) else { return Ok((peers, left, false)) };
+            left = rest;
+            peers.push(row);
+        }
+        Ok((peers, left, true))
     }
 
     fn row(&self, peer: SocketAddr, heard: Heard) -> Result<Peer, InboxError> {

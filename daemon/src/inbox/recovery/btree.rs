@@ -209,12 +209,14 @@ fn integer(content: &[u8]) -> i64 {
     content.iter().fold(if first { -1 } else { 0 }, |value, byte| value << 8 | i64::from(*byte))
 }
 
-/// Returns whether the beginning of a payload is that of a row of the table `entry`.
+/// Returns whether the beginning of a payload is that of a row of the table `entry`. The table `held` has as many columns, but no
+/// integers behind the id.
 fn is_entry(cell: &Cell<'_>) -> bool {
     let Some((types, header)) = types(cell.local) else { return false };
     let sizes: Option<Vec<_>> = types.iter().map(|kind| content_bytes(*kind)).collect();
     let sum = sizes.map_or(0, |sizes| sizes.iter().fold(header, |sum, bytes| sum.saturating_add(*bytes)));
-    types.len() == ENTRY_COLUMNS && types[0] == 0 && sum == cell.length
+    let is_integer = |kind: &u64| matches!(kind, 1..=6 | 8 | 9);
+    types.len() == ENTRY_COLUMNS && types[0] == 0 && types[1..3].iter().all(is_integer) && sum == cell.length
 }
 
 /// Returns the cells of a leaf page that are rows of the table `entry`, in the order of their ids.

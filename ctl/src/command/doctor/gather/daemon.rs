@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use udpchat_api::call::{Call, SelfTestParams, StatusParams};
+use udpchat_api::call::{Call, PeersAnswer, SelfTestParams, StatusParams};
 use udpchat_api::{Client, ClientError, ErrorKind};
 use udpchat_config::{Environment, control_socket_candidates};
 use udpchat_locale::{tr, translated};
@@ -66,4 +66,9 @@ async fn questions(client: &mut Client) -> Result<Reached, ClientError> {
 /// Calls a method with a timeout, since the daemon may hang.
 pub(super) async fn call<C: Call>(client: &mut Client, params: &C) -> Result<C::Answer, ClientError> {
     timeout(ANSWER_WAIT, client.call(params)).await.unwrap_or(Err(ClientError::Silent))
+}
+
+/// Lists all peers, and waits for that as long as for an answer.
+pub(super) async fn peers(client: &mut Client) -> Result<PeersAnswer, ClientError> {
+    timeout(ANSWER_WAIT, client.peers(None)).await.unwrap_or(Err(ClientError::Silent))
 }

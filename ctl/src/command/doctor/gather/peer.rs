@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::net::lookup_host;
 use tokio::time::timeout;
-use udpchat_api::call::{DirectionFilter, InboxParams, Order, Peer, PeersParams};
+use udpchat_api::call::{DirectionFilter, InboxParams, Order, Peer};
 use udpchat_api::{Client, ClientError, Entry};
 use udpchat_config::{DEFAULT_PORT, PeerAddress, check_destination, did_you_mean};
 use udpchat_locale::{tr, translated};
 
 use super::super::facts::{Newest, NoAddress, PeerFacts, Unusable};
-use super::daemon::call;
+use super::daemon::{call, peers};
 use crate::output::host;
 
 /// How long resolving a host name may take.
@@ -64,7 +64,7 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<Resolved, No
     let unusable = |what: String| Unusable { what, hint: None };
     let (peers, lists, unread) = match client {
         None => (Vec::new(), Vec::new(), Some(unusable(tr!("no daemon answers").to_owned()))),
-        Some(client) => match call(client, &PeersParams::default()).await {
+        Some(client) => match peers(client).await {
             Ok(answer) => (answer.peers, answer.lists, None),
             Err(error) => (Vec::new(), Vec::new(), Some(refused(&error))),
         },

@@ -107,7 +107,7 @@ impl Model {
         }
     }
 
-    pub(super) fn set_peers(&mut self, PeersAnswer { peers, lists }: PeersAnswer) {
+    pub(super) fn set_peers(&mut self, PeersAnswer { peers, lists, .. }: PeersAnswer) {
         let is_first = !mem::replace(&mut self.has_peers, true);
         if let Some(over) = self.peers_notice.take() {
             self.notice.take_if(|notice| *notice == over);
