@@ -84,7 +84,8 @@ impl Index {
 
     /// Lets the indexer remove the files, if there are any: the disk is full, and the inbox needs room.
     pub(crate) fn give_room(&self) {
-        if self.shared.lock().covered.is_some() {
+        // Also those of an earlier daemon that were not opened yet.
+        if self.size_bytes() > 0 {
             self.gives_room.store(true, Ordering::Release);
             self.damage_found.notify_one();
         }

@@ -160,7 +160,7 @@ impl Maintenance {
                 Step::default()
             }
         };
-        if self.retention.takes_smaller_steps() {
+        if self.retention.takes_smaller_steps() && (self.has_failed || step.removed > 0 || step.more) {
             reuse_log(connection);
         }
         self.cut_back_log(connection, limits, wal_bytes);
