@@ -4,8 +4,9 @@
 #   ./install.sh                 below /usr/local, with the user and group `udpchat`
 #   ./install.sh --uninstall     removes it; keeps the configuration, the inbox and the user
 #
-# PREFIX=/opt/udpchat installs elsewhere. With DESTDIR=/some/folder it only copies files there, as for a package: it creates no
-# user and does not touch services. Run from a newer release, it upgrades.
+# PREFIX=/opt/udpchat installs elsewhere; the units then go to /etc/systemd, where systemd looks for them. With
+# DESTDIR=/some/folder it only copies files there, as for a package: it creates no user and does not touch services. Run from a
+# newer release, it upgrades.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,6 +20,15 @@ systemd_runs() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
 
 # Lists the installed files, as paths below the prefix.
 files() { (cd "$here" && find bin lib share -type f | sort); }
+
+# Returns where a file below the prefix goes: systemd reads units only below some prefixes, and in /etc.
+place() {
+    case $PREFIX:$1 in
+        /usr:* | /usr/local:*) echo "$DESTDIR$PREFIX/$1" ;;
+        *:lib/systemd/*) echo "$DESTDIR/etc/${1#lib/}" ;;
+        *) echo "$DESTDIR$PREFIX/$1" ;;
+    esac
+}
 
 # Installs one file atomically: a daemon that starts meanwhile finds the old one or the new one.
 put() {
@@ -51,7 +61,7 @@ add_user() {
 
 install_all() {
     if [ -z "$DESTDIR" ]; then add_user; fi
-    files | while read -r file; do put "$here/$file" "$DESTDIR$PREFIX/$file"; done
+    files | while read -r file; do put "$here/$file" "$(place "$file")"; done
     if [ -e "$config" ]; then
         say "$config is unchanged; the new default is in $PREFIX/share/doc/udpchat/config"
     else
@@ -72,19 +82,22 @@ install_all() {
 }
 
 uninstall() {
-    if systemd_runs && [ -e "$PREFIX/lib/systemd/system/udpchatd.service" ]; then
+    if systemd_runs && [ -e "$(place lib/systemd/system/udpchatd.service)" ]; then
         # The socket first, or traffic would start the service again.
         systemctl disable --now udpchatd.socket udpchatd.service || true
     fi
-    files | while read -r file; do rm -f "$DESTDIR$PREFIX/$file"; done
+    files | while read -r file; do rm -f "$(place "$file")"; done
     # Removes the folders that only it uses.
     find "$DESTDIR$PREFIX/share/doc/udpchat" -depth -type d -exec rmdir {} \; 2>/dev/null || true
     if systemd_runs; then systemctl daemon-reload; fi
     say "removed; /etc/udpchat, /var/lib/udpchat and the user \`udpchat\` are kept"
 }
 
+usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
+
 case ${1:-} in
     "") install_all ;;
     --uninstall) uninstall ;;
-    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 2 ;;
+    --help | -h) usage ;;
+    *) usage >&2; exit 2 ;;
 esac

@@ -107,6 +107,11 @@ impl<'a> Work<'a> {
     /// Does steps until there is no work.
     fn run_steps(&mut self, commits: &CommitWatch) {
         while self.has_work(commits.now()) && !self.stopping() {
+            self.indexer.give_room();
+            if self.daemon.reader.index().is_paused() {
+                thread::sleep(RETRY_WAIT);
+                continue;
+            }
             match self.rate.pause(commits.now().newest_id) {
                 Pause::None => {}
                 Pause::Before => {

@@ -20,7 +20,8 @@ part_tarball() {
     point "the socket stays open meanwhile" same "$(property ActiveEnterTimestampMonotonic udpchatd.socket)" "$before"
     point "the changed configuration is kept" prints 'fallback = "big5"' in_machine cat /etc/udpchat/config.toml
     point "the service runs" active udpchatd.service
-    point "an unknown word shows how to use it" ends_with 2 in_machine /root/unpacked/install.sh --help
+    point "--help shows how to use it" prints "PREFIX=" in_machine /root/unpacked/install.sh --help
+    point "an unknown word is refused" ends_with 2 in_machine /root/unpacked/install.sh --remove
     point "install.sh --uninstall removes it" in_machine /root/unpacked/install.sh --uninstall
     point "the port is closed then" not port_is_open
     point "no file is left but the configuration and the inbox" \
@@ -30,5 +31,11 @@ part_tarball() {
         in_machine env DESTDIR=/root/staged PREFIX=/usr /root/unpacked/install.sh
     point "with all its files" in_machine test -x /root/staged/usr/bin/udpchatd -a -e /root/staged/etc/udpchat/config.toml \
         -a -e /root/staged/usr/lib/systemd/system/udpchatd.socket -a ! -e /usr/bin/udpchatd
+    point "below another PREFIX it installs" in_machine env PREFIX=/opt/udpchat /root/unpacked/install.sh
+    point "systemd finds its units" prints /opt/udpchat/bin/udpchatd in_machine systemctl cat udpchatd.service
+    point "and starts them" in_machine systemctl enable --now udpchatd.socket udpchatd.service
+    point "--uninstall with that PREFIX removes it" in_machine env PREFIX=/opt/udpchat /root/unpacked/install.sh --uninstall
+    point "and stops the service" not active udpchatd.service
+    point "no unit is left" same "$(in_machine find /opt /etc/systemd -name 'udpchat*.s*')" ""
     halt
 }

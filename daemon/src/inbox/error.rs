@@ -23,6 +23,8 @@ pub(crate) enum InboxError {
     Removed,
     #[error("it could not be opened")]
     NotOpen,
+    #[error("old entries are to be removed first, and the disk is full")]
+    NoRoomToRemove,
     #[error("it is read-only")]
     ReadOnly,
     #[error("it cannot be renamed into place")]
@@ -55,6 +57,7 @@ impl InboxError {
             | Self::MigrationLosesRows
             | Self::Removed
             | Self::NotOpen
+            | Self::NoRoomToRemove
             | Self::ReadOnly
             | Self::Rename(_) => false,
         }
@@ -78,6 +81,7 @@ impl InboxError {
         match self {
             Self::Database(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             Self::Rename(error) => error.kind() == io::ErrorKind::StorageFull,
+            Self::NoRoomToRemove => true,
             _ => false,
         }
     }

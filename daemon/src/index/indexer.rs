@@ -47,7 +47,16 @@ impl Indexer {
 
     /// Returns whether there may be work, in a log whose newest entry has this id.
     pub(crate) fn has_work(&self, newest_id: u64) -> bool {
-        whole_blocks(newest_id) > self.done || self.index.is_damaged()
+        whole_blocks(newest_id) > self.done || self.index.is_damaged() || self.index.must_give_room()
+    }
+
+    /// Removes the files of the index if the inbox needs their room; it is created again when the disk is not full any more.
+    pub(crate) fn give_room(&mut self) {
+        if self.index.take_gives_room() {
+            self.index.withdraw();
+            (self.store, self.done) = (None, 0);
+            remove_all(&self.index.data_dir);
+        }
     }
 
     /// Does one step: some milliseconds of work.

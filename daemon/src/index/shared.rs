@@ -20,6 +20,10 @@ pub(crate) struct Index {
     /// Whether the index was found damaged.
     damaged: AtomicBool,
     damage_found: Notify,
+    /// Whether the index must not grow, since the disk is full.
+    paused: AtomicBool,
+    /// Whether its files are to be removed, so that there is room.
+    gives_room: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +44,8 @@ impl Index {
             shared: Mutex::default(),
             damaged: AtomicBool::new(false),
             damage_found: Notify::new(),
+            paused: AtomicBool::new(false),
+            gives_room: AtomicBool::new(false),
         }
     }
 
@@ -67,7 +73,34 @@ impl Index {
         u64::try_from(used).unwrap_or(u64::MAX)
     }
 
-    /// Waits until a reader finds the index damaged.
+    /// Keeps the index from growing while the disk is full.
+    pub(crate) fn pause(&self, is_full: bool) {
+        self.paused.store(is_full, Ordering::Release);
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// Lets the indexer remove the files, if there are any: the disk is full, and the inbox needs room.
+    pub(crate) fn give_room(&self) {
+        // Also those of an earlier daemon that were not opened yet.
+        if self.size_bytes() > 0 {
+            self.gives_room.store(true, Ordering::Release);
+            self.damage_found.notify_one();
+        }
+    }
+
+    pub(super) fn must_give_room(&self) -> bool {
+        self.gives_room.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the files are to be removed, and forgets that.
+    pub(super) fn take_gives_room(&self) -> bool {
+        self.gives_room.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits until a reader finds the index damaged, or its files are to be removed.
     pub(crate) async fn found_damaged(&self) {
         self.damage_found.notified().await;
     }

@@ -92,7 +92,7 @@ pub(crate) fn open_all(
         listeners.push(Arc::new(Listener::take_over(socket, buffer_bytes)?));
     }
     let bound: Vec<_> = listeners.iter().map(|listener| listener.local).collect();
-    let wanted = without_included(addresses_to_bind(settings, &bound), &listeners);
+    let wanted = without_included(addresses_to_bind(settings, &bound), &listeners, &settings.listen);
     let wanted = wanted.iter().map(with_its_interface).collect::<Result<Vec<_>, _>>()?;
     for address in &wanted {
         // Where 0.0.0.0 has the same port, [::] must leave IPv4 to it.
@@ -138,7 +138,11 @@ fn addresses_to_bind(settings: &Settings, inherited: &[SocketAddr]) -> Vec<Liste
 
 /// Leaves out the addresses that an inherited socket, or a wildcard address among them, serves as well. The kernel gives them
 /// no socket of their own (EADDRINUSE), and answers leave from the address that a message was sent to in any case.
-fn without_included(wanted: Vec<ListenAddress>, inherited: &[Arc<Listener>]) -> Vec<ListenAddress> {
+fn without_included(
+    wanted: Vec<ListenAddress>,
+    inherited: &[Arc<Listener>],
+    configured: &[ListenAddress],
+) -> Vec<ListenAddress> {
     let wildcard_of = |address: &ListenAddress| {
         // `[::]` serves both families.
         let serves = |other: &SocketAddr| {
@@ -156,12 +160,24 @@ fn without_included(wanted: Vec<ListenAddress>, inherited: &[Arc<Listener>]) -> 
             return true;
         }
         let wildcard = wildcard_of(address);
-        if let Some(wildcard) = wildcard {
-            tracing::info!("{address} has no socket of its own: {wildcard} receives what is sent to it");
+        match wildcard {
+            Some(wildcard) if is_restriction(configured, wildcard) => tracing::warn!(
+                "`listen` names {address}, but the service manager passes {wildcard}, which receives on every address: to \
+                 restrict it, change ListenDatagram= of the socket unit (`systemctl edit udpchatd.socket`)"
+            ),
+            Some(wildcard) => {
+                tracing::info!("{address} has no socket of its own: {wildcard} receives what is sent to it");
+            }
+            None => {}
         }
         wildcard.is_none()
     };
     wanted.iter().filter(needs_a_socket).cloned().collect()
+}
+
+/// Returns whether `listen` does not name the wildcard address that is bound, so that an address of it was to receive alone.
+fn is_restriction(configured: &[ListenAddress], wildcard: SocketAddr) -> bool {
+    !configured.iter().any(|address| address.ip().is_unspecified() && address.port() == wildcard.port())
 }
 
 /// Returns whether an error means that the host has no IPv6 at all.
@@ -346,7 +362,8 @@ mod tests {
             (&["[::]:9", "[fe80::1%nosuch0]:9"], &["[::]:9"]),
             (&["[::]:0", "127.0.0.1:0"], &["[::]:0", "127.0.0.1:0"]),
         ] {
-            assert_eq!(without_included(addresses(listen), &[]), addresses(bound), "{listen:?}");
+            let listen = addresses(listen);
+            assert_eq!(without_included(listen.clone(), &[], &listen), addresses(bound), "{listen:?}");
         }
     }
 
@@ -364,9 +381,18 @@ mod tests {
             let any = "[::]:0".parse().unwrap();
             let Ok(listener) = Listener::open_as(any, 8192, ipv6_only) else { return };
             let specific = format!("127.0.0.1:{}", listener.local.port());
-            let left = without_included(addresses(&[&specific]), &[Arc::new(listener)]);
+            let wanted = addresses(&[&specific]);
+            let left = without_included(wanted.clone(), &[Arc::new(listener)], &wanted);
             assert_eq!(!left.is_empty(), bound, "{ipv6_only}");
         }
+    }
+
+    #[test]
+    fn an_address_without_its_wildcard_is_a_restriction() {
+        let wildcard = "[::]:9".parse().unwrap();
+        assert!(is_restriction(&addresses(&["10.9.0.1:9", "[::]:8"]), wildcard));
+        assert!(!is_restriction(&addresses(&["10.9.0.1:9", "[::]:9"]), wildcard));
+        assert!(!is_restriction(&addresses(&["10.9.0.1:9", "0.0.0.0:9"]), wildcard));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod export;
 mod faults;
 mod following;
 mod frames;
+mod full_disk;
 mod index;
 mod losses;
 mod merged;

@@ -42,6 +42,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut found = vec![Finding::ok(TOPIC, tr!("listens on {addresses}", addresses))];
     found.extend(listen.iter().filter_map(|address| missing(facts, *address, listen)));
     found.extend(listen.iter().filter_map(|address| without_ipv4(*address, listen)));
+    found.extend(unrestricted(facts, listen));
     found.extend(ipv6(facts, listen));
     found
 }
@@ -60,6 +61,34 @@ fn without_ipv4(any: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
         Finding::problem(TOPIC, seen)
             .hint(tr!("remove that ListenDatagram= from the socket unit: `[::]` includes the address")),
     )
+}
+
+/// Reports an address of the configuration that does not restrict reception, since the socket unit has a wildcard address with
+/// its port.
+fn unrestricted(facts: &Facts, listen: &[SocketAddr]) -> Option<Finding> {
+    let configured = &facts.configured.as_ref().ok().filter(|_| facts.running.has_socket_unit)?.listen;
+    // Beside its wildcard, an address restricts nothing.
+    let is_named = |port| configured.iter().any(|other| other.ip().is_unspecified() && other.port() == port);
+    let (address, any) =
+        configured.iter().filter(|address| !is_named(address.port())).find_map(|address| {
+            let serves = |any: &&SocketAddr| {
+                any.ip().is_unspecified()
+                    && any.port() == address.port()
+                    && (any.is_ipv6() || address.is_ipv4())
+            };
+            Some((address, listen.iter().find(serves)?))
+        })?;
+    let seen = tr!(
+        "`listen` in the configuration names {address}, but the socket unit has {any}, which receives on every address",
+        address,
+        any
+    );
+    let hint = tr!(
+        "to restrict it: `systemctl edit udpchatd.socket` sets `ListenDatagram={address}` behind an empty `ListenDatagram=`; the \
+         guide to administration has the steps under \"Another port\"",
+        address
+    );
+    Some(Finding::warning(TOPIC, seen).hint(hint))
 }
 
 /// Reports a listening address that this machine no longer has.
@@ -91,6 +120,7 @@ fn ipv6(facts: &Facts, listen: &[SocketAddr]) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::facts::Configured;
     use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels, listening_on, text};
     use super::*;
@@ -125,6 +155,30 @@ mod tests {
         assert!(hint(&facts).contains("set `listen = "));
         facts.running.has_socket_unit = true;
         assert!(hint(&facts).contains("`ListenDatagram=[::]:7788`") && !hint(&facts).contains("listen ="));
+    }
+
+    #[test]
+    fn an_address_that_the_socket_unit_does_not_restrict_to_is_a_warning() {
+        let mut facts = listening_on(&["[::]:7788"]);
+        let configure = |facts: &mut Facts, listen: &[&str]| {
+            let listen = listen.iter().map(|address| address.parse().unwrap()).collect();
+            facts.configured = Ok(Configured { listen, closed: Vec::new() });
+        };
+        configure(&mut facts, &["192.168.7.5:7788"]);
+        // A restart applies it.
+        assert_eq!(levels(&findings(&facts)), [Fine]);
+        facts.running.has_socket_unit = true;
+        let found = findings(&facts);
+        assert_eq!(levels(&found), [Fine, Warning]);
+        assert!(
+            text(&found).contains("names 192.168.7.5:7788, but the socket unit has [::]:7788"),
+            "{found:?}"
+        );
+        assert!(found[1].hint.as_deref().unwrap().contains("`ListenDatagram=192.168.7.5:7788`"), "{found:?}");
+        for listen in [&["[::]:7788"][..], &["192.168.7.5:7788", "[::]:7788"], &["192.168.7.5:9000"]] {
+            configure(&mut facts, listen);
+            assert_eq!(levels(&findings(&facts)), [Fine], "{listen:?}");
+        }
     }
 
     #[test]

@@ -69,6 +69,15 @@ impl OpenError {
         }
     }
 
+    /// Returns whether the disk is full.
+    pub(in crate::inbox) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Migration { source, .. } | Self::Database { source, .. } => source.is_disk_full(),
+            Self::Damaged { .. } | Self::Newer { .. } | Self::Foreign { .. } | Self::None { .. } => false,
+        }
+    }
+
     /// Returns whether the disk could not read or write, or not open a file.
     pub(in crate::inbox) fn is_io(&self) -> bool {
         match self {

@@ -20,6 +20,13 @@ impl AttemptError {
         }
     }
 
+    pub(super) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_disk_full(),
+            Self::Commit(error) => error.is_disk_full(),
+        }
+    }
+
     /// Returns whether the disk could not read or write, or not open a file.
     pub(super) fn is_io(&self) -> bool {
         match self {

@@ -60,6 +60,8 @@ pub(super) struct Maintenance {
     cut_back: Instant,
     /// Whether the last step of retention has failed.
     has_failed: bool,
+    /// Whether it has failed for lack of room on the disk.
+    lacks_room: bool,
     /// Whether removing entries has met damage of the file.
     met_damage: bool,
     /// How often to cut the log back as long as it is too long; none if it is not.
@@ -78,6 +80,7 @@ impl Maintenance {
             untidy: false,
             cut_back: Instant::now(),
             has_failed: false,
+            lacks_room: false,
             met_damage: false,
             cut_back_every: None,
         }
@@ -115,6 +118,16 @@ impl Maintenance {
         self.has_failed
     }
 
+    /// Returns whether the last step has failed for lack of room on the disk. The next one is smaller, if it can be.
+    pub(super) fn lacks_room(&self) -> bool {
+        self.lacks_room
+    }
+
+    /// Returns whether another step should follow at once.
+    pub(super) fn has_more(&self) -> bool {
+        self.more
+    }
+
     /// Does one bounded step of retention. Without the history of the clock no age is judged.
     pub(super) fn step(
         &mut self,
@@ -134,7 +147,7 @@ impl Maintenance {
         let step = match result {
             Ok(step) => {
                 self.more = step.more;
-                self.has_failed = false;
+                (self.has_failed, self.lacks_room) = (false, false);
                 self.health.succeeded(Component::Retention);
                 if step.removed > 0 {
                     debug!(removed = step.removed, "removed the oldest entries");
@@ -143,16 +156,31 @@ impl Maintenance {
                 step
             }
             Err(error) => {
-                (self.more, self.has_failed) = (false, true);
-                let error = InboxError::from(error);
-                self.met_damage |= error.is_damage();
-                let problem = explain("old entries cannot be removed from the inbox", &error);
-                self.health.report(Component::Retention, problem);
+                self.failed(&InboxError::from(error));
                 Step::default()
             }
         };
+        if self.retention.takes_smaller_steps() && (self.has_failed || step.removed > 0 || step.more) {
+            reuse_log(connection);
+        }
         self.cut_back_log(connection, limits, wal_bytes);
         step
+    }
+
+    /// Handles an error of a step. Where the disk has no room, a smaller one follows at once; without room for the smallest, the
+    /// index, which can be created again, is to give its own.
+    fn failed(&mut self, error: &InboxError) {
+        (self.has_failed, self.lacks_room) = (true, error.is_disk_full());
+        self.more = self.lacks_room && self.retention.take_smaller_steps();
+        if self.more {
+            return debug!("removing fewer entries at once: {error}");
+        }
+        if self.lacks_room {
+            self.index.give_room();
+        }
+        self.met_damage |= error.is_damage();
+        self.health
+            .report(Component::Retention, explain("old entries cannot be removed from the inbox", error));
     }
 
     /// Gives the space of removed entries back to the file system, when no other step is due.
@@ -218,4 +246,18 @@ pub(super) fn checkpoint(connection: &Connection) -> bool {
         debug!("{}", explain("the write-ahead log cannot be cut back", &error));
         false
     })
+}
+
+/// Copies the write-ahead log into the database, so that the next transaction begins it again. Its file keeps its size: on a full
+/// disk, what it gave back would be taken by others.
+fn reuse_log(connection: &Connection) {
+    let attempt = || -> rusqlite::Result<()> {
+        connection.busy_timeout(CUT_BACK_WAIT)?;
+        let copied = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        copied
+    };
+    if let Err(error) = attempt() {
+        debug!("{}", explain("the write-ahead log cannot be begun again", &error));
+    }
 }

@@ -15,6 +15,7 @@ mod clock;
 mod crash_tests;
 mod delivery;
 mod due;
+mod full_disk;
 mod kept;
 mod maintenance;
 mod marks;
@@ -120,6 +121,8 @@ pub(crate) struct Writer {
     has_failed: bool,
     /// Whether the disk could not read or write since the last transaction. Then readers find damage that is none.
     disk_fails: bool,
+    /// Whether the disk was full in the last transaction, or in the last step of retention.
+    disk_is_full: bool,
     /// Device and inode of a file that may have a transaction which did not count, behind the newest id that was used.
     uncounted: Option<(u64, u64)>,
     /// Whether a failed transaction may have left frames behind the end of the write-ahead log. Behind later transactions they
@@ -216,6 +219,11 @@ impl Writer {
         let clock = self.clock.update(connection, self.used.newest.id, limits.max_age.is_some());
         let step = self.maintenance.step(connection, limits, clock);
         self.may_have_remains |= self.maintenance.has_failed() | self.clock.take_failure();
+        if self.maintenance.lacks_room() {
+            self.note_full_disk(true);
+        } else if !self.has_failed && !self.maintenance.has_failed() {
+            self.note_full_disk(false);
+        }
         let damage = self.parts.reader.damage();
         if self.maintenance.met_damage() {
             damage.marker().give_up();
@@ -241,6 +249,7 @@ impl Writer {
             let is_damage = match self.attempt(items, bytes) {
                 Ok(outcome) => {
                     (self.has_failed, self.uncounted) = (false, None);
+                    self.note_full_disk(false);
                     if std::mem::take(&mut self.disk_fails) {
                         self.forget_damage();
                     }
@@ -257,6 +266,7 @@ impl Writer {
                 Err(error) => {
                     (self.has_failed, self.may_have_remains) = (true, true);
                     self.disk_fails |= error.is_io();
+                    self.note_full_disk(error.is_disk_full());
                     self.report(&error);
                     error.is_damage()
                 }
@@ -295,6 +305,7 @@ impl Writer {
         if self.connection.is_none() || self.has_failed {
             self.reopen()?;
         }
+        self.make_room()?;
         if let Some(outcome) = self.commit_in_place(items, bytes)? {
             return Ok(outcome);
         }

@@ -64,6 +64,7 @@ impl Writer {
             publisher,
             has_failed: false,
             disk_fails: false,
+            disk_is_full: false,
             uncounted: None,
             may_have_remains: false,
             given_up: false,

@@ -27,6 +27,13 @@ const STEP_ENTRIES: u64 = 20_000;
 /// How much payload a step removes at most, in bytes, plus or minus an entry; also more than a transaction adds.
 const STEP_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Where the disk has little room, steps are halved down to this much payload, in bytes: a few pages. What a step removes is
+/// written to the write-ahead log, page by page.
+const MIN_STEP_BYTES: u64 = 4 * PAGE_BYTES;
+
+/// How many entries the smallest step may remove at most.
+const MIN_STEP_ENTRIES: u64 = 256;
+
 /// How many pages a step cuts off the end of the file at most, where the file is larger than allowed.
 const STEP_PAGES: u64 = 64;
 
@@ -94,11 +101,29 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) struct Retention {
     next_age_check: Instant,
+    /// How much payload the next step removes at most, in bytes.
+    step_bytes: u64,
 }
 
 impl Retention {
     pub(crate) fn new() -> Self {
-        Self { next_age_check: Instant::now() }
+        Self { next_age_check: Instant::now(), step_bytes: STEP_BYTES }
+    }
+
+    /// Halves the next steps after one found no room on the disk; returns whether it may be smaller than the last one.
+    pub(super) fn take_smaller_steps(&mut self) -> bool {
+        let smaller = (self.step_bytes / 2).max(MIN_STEP_BYTES);
+        std::mem::replace(&mut self.step_bytes, smaller) > smaller
+    }
+
+    /// Returns whether the steps are smaller than usual, since the disk has had little room.
+    pub(super) fn takes_smaller_steps(&self) -> bool {
+        self.step_bytes < STEP_BYTES
+    }
+
+    /// Returns how many entries the next step removes at most.
+    fn step_entries(&self) -> u64 {
+        (STEP_ENTRIES * self.step_bytes / STEP_BYTES).max(MIN_STEP_ENTRIES)
     }
 
     /// Returns how long the writer may wait before the next step is due; none if none becomes due.
@@ -127,8 +152,11 @@ impl Retention {
         let spare = (allowed / PARTS).clamp(16, MAX_SPARE_PAGES).min(allowed / 4);
         let excess_bytes = (pages.used() + spare).saturating_sub(allowed) * PAGE_BYTES;
         let old = self.too_old(connection, limits, clock)?;
-        let cut =
-            if excess_bytes > 0 || old > 0 { cut(connection, excess_bytes, old)? } else { Cut::default() };
+        let cut = if excess_bytes > 0 || old > 0 {
+            self.cut(connection, excess_bytes, old)?
+        } else {
+            Cut::default()
+        };
         let Removed { entries: removed, unread } = remove(connection, cut.id)?;
         let more = cut.more && removed > 0;
         if more {
@@ -136,7 +164,10 @@ impl Retention {
             self.next_age_check = Instant::now();
         }
         let pages = if removed > 0 { Pages::of(connection)? } else { pages };
-        let shrunk = shrink(connection, &pages, allowed)?;
+        let shrunk = self.shrink(connection, &pages, allowed)?;
+        if removed > 0 || shrunk {
+            self.step_bytes = (self.step_bytes * 2).min(STEP_BYTES);
+        }
         Ok(Step { removed, removed_unread: unread, more: shrunk || more })
     }
 
@@ -158,6 +189,42 @@ impl Retention {
         let ids = oldest..newest.min(oldest + STEP_ENTRIES);
         old_up_to(connection, history, &reading, max_age, &ids)
     }
+
+    /// Finds the oldest entries that take `excess_bytes`, and those up to the id `old`; no more than a step may remove.
+    fn cut(&self, connection: &Connection, excess_bytes: u64, old: u64) -> rusqlite::Result<Cut> {
+        let mut statement =
+            connection.prepare_cached("SELECT id, length(payload) FROM entry ORDER BY id LIMIT ?1")?;
+        let mut rows = statement.query([self.step_entries()])?;
+        let (mut last, mut bytes) = (0, 0);
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            if bytes >= excess_bytes && id > old {
+                return Ok(Cut { id: last, more: false });
+            }
+            if bytes >= self.step_bytes {
+                break;
+            }
+            bytes += row.get::<_, Option<u64>>(1)?.unwrap_or(0) + ENTRY_BYTES;
+            last = id;
+        }
+        Ok(Cut { id: last, more: true })
+    }
+
+    /// Gives a part of the free pages back to the file system, where the file is larger than allowed; returns whether more
+    /// remain.
+    fn shrink(&self, connection: &Connection, pages: &Pages, allowed: u64) -> rusqlite::Result<bool> {
+        let excess = pages.file.saturating_sub(allowed).min(pages.free);
+        // Moving pages is not worth it for a small excess: in a stream the free pages are used again soon.
+        if excess <= (allowed / PARTS).max(STEP_PAGES) || !pages.can_shrink {
+            return Ok(false);
+        }
+        let step = STEP_PAGES.min(self.step_bytes / PAGE_BYTES);
+        // The pragma returns a row for each page.
+        let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({step})"))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(excess > 2 * STEP_PAGES)
+    }
 }
 
 /// Up to which entry a step removes.
@@ -166,26 +233,6 @@ struct Cut {
     id: u64,
     /// Whether more is to be removed than one step may.
     more: bool,
-}
-
-/// Finds the oldest entries that take `excess_bytes`, and those up to the id `old`; no more than a step may remove.
-fn cut(connection: &Connection, excess_bytes: u64, old: u64) -> rusqlite::Result<Cut> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, length(payload) FROM entry ORDER BY id LIMIT ?1")?;
-    let mut rows = statement.query([STEP_ENTRIES])?;
-    let (mut last, mut bytes) = (0, 0);
-    while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        if bytes >= excess_bytes && id > old {
-            return Ok(Cut { id: last, more: false });
-        }
-        if bytes >= STEP_BYTES {
-            break;
-        }
-        bytes += row.get::<_, Option<u64>>(1)?.unwrap_or(0) + ENTRY_BYTES;
-        last = id;
-    }
-    Ok(Cut { id: last, more: true })
 }
 
 /// What was removed.
@@ -227,21 +274,6 @@ fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<Removed> 
 fn show_older_ids(connection: &Connection, removed: u64) -> rusqlite::Result<()> {
     let lower = "UPDATE log SET first_id = 1 WHERE first_id > ?1 AND first_id <= (SELECT min(id) FROM entry)";
     connection.prepare_cached(lower)?.execute([removed]).map(drop)
-}
-
-/// Gives a part of the free pages back to the file system, where the file is larger than allowed; returns whether more
-/// remain.
-fn shrink(connection: &Connection, pages: &Pages, allowed: u64) -> rusqlite::Result<bool> {
-    let excess = pages.file.saturating_sub(allowed).min(pages.free);
-    // Moving pages is not worth it for a small excess: in a stream the free pages are used again soon.
-    if excess <= (allowed / PARTS).max(STEP_PAGES) || !pages.can_shrink {
-        return Ok(false);
-    }
-    // The pragma returns a row for each page.
-    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({STEP_PAGES})"))?;
-    let mut rows = statement.query([])?;
-    while rows.next()?.is_some() {}
-    Ok(excess > 2 * STEP_PAGES)
 }
 
 /// How many pages the file has, and how they are used.

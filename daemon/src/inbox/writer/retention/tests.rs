@@ -79,6 +79,20 @@ fn a_lowered_limit_shrinks_the_file_in_bounded_steps() {
 }
 
 #[test]
+fn steps_are_halved_without_room_and_grow_again() {
+    let (_folder, mut connection) = inbox();
+    add(&mut connection, 30_000, 1_000);
+    let (mut retention, limits) = (Retention::new(), size(4 * MIB));
+    while retention.take_smaller_steps() {}
+    let mut step = || retention.step(&mut connection, &limits, 0, None).unwrap().removed;
+    let (first, second) = (step(), step());
+    assert!((1..=MIN_STEP_BYTES / 1_000 + 1).contains(&first), "{first}");
+    assert!(second > first && second <= 2 * first + 1, "{first} {second}");
+    run_steps(&mut retention, &mut connection, &limits, 0);
+    assert!(!retention.takes_smaller_steps());
+}
+
+#[test]
 fn files_beside_the_database_count() {
     let (_folder, mut connection) = inbox();
     add(&mut connection, 10_000, 100);
