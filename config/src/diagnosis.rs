@@ -40,7 +40,7 @@ fn without_description(message: &str) -> &str {
 }
 
 /// Returns the line of a byte, from 1.
-pub(crate) fn line_of(text: &str, offset: usize) -> u32 {
+fn line_of(text: &str, offset: usize) -> u32 {
     let newlines = text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
     // Files are far smaller than 4 GiB.
     u32::try_from(newlines).map_or(u32::MAX, |newlines| newlines.saturating_add(1))

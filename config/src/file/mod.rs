@@ -9,7 +9,7 @@ use nix::unistd::{User, geteuid};
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
-use crate::diagnosis::{line_of, syntax_mistake};
+use crate::diagnosis::syntax_mistake;
 use crate::file_hint::{Need, access_hint};
 use crate::hints::{example_for, hint_for_unknown};
 use crate::key::{Key, split};
@@ -61,7 +61,8 @@ pub(crate) fn read(path: &Path, presence: Presence) -> Result<Option<String>, Co
 /// Replaces every setting that the text of a file sets; returns all mistakes in it, in their order. After a syntax error, nothing
 /// more of the file is known.
 pub(crate) fn apply(settings: &mut Settings, text: &str, path: &Path) -> Vec<ConfigError> {
-    let mut source = Source { path, text, mistakes: Vec::new() };
+    let line_ends = text.match_indices('\n').map(|(end, _)| end).collect();
+    let mut source = Source { path, line_ends, mistakes: Vec::new() };
     match DeTable::parse(text) {
         Ok(document) => source.apply(document.get_ref(), "", settings),
         Err(error) => source.mistakes.push(syntax_mistake(&error, text)),
@@ -73,7 +74,8 @@ pub(crate) fn apply(settings: &mut Settings, text: &str, path: &Path) -> Vec<Con
 /// A file whose values are applied.
 struct Source<'a> {
     path: &'a Path,
-    text: &'a str,
+    /// Where the lines end, in bytes: a file may have thousands of values.
+    line_ends: Vec<usize>,
     mistakes: Vec<Mistake>,
 }
 
@@ -139,7 +141,10 @@ impl Source<'_> {
     }
 
     fn origin(&self, value: &Node<'_>) -> Origin {
-        Origin::File { path: self.path.to_owned(), line: line_of(self.text, value.span().start) }
+        let lines_before = self.line_ends.partition_point(|end| *end < value.span().start);
+        // Files are far smaller than 4 GiB.
+        let line = u32::try_from(lines_before).map_or(u32::MAX, |lines| lines.saturating_add(1));
+        Origin::File { path: self.path.to_owned(), line }
     }
 }
 
