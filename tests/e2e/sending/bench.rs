@@ -109,6 +109,37 @@ fn a_line_that_is_too_long_ends_no_loop() {
 }
 
 #[test]
+fn no_late_line_is_left_out() {
+    let (daemon, [bob, ..]) = with_list();
+    let every = ["--json", "send", "bob", "--lines", "--every", "1ms"];
+    let mut sender = daemon.ctl_start(&every);
+    let mut input = sender.stdin.take().unwrap();
+    input.write_all(b"a\n").unwrap();
+    assert_eq!(bob.receive().0, b"a");
+    // It is stopped until many times are late.
+    let pid = Pid::from_raw(i32::try_from(sender.id()).unwrap());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    input.write_all(&b"x\n".repeat(500)).unwrap();
+    drop(input);
+    thread::sleep(Duration::from_millis(100));
+    kill(pid, Signal::SIGCONT).unwrap();
+    let ended = sender.wait_with_output().unwrap();
+    let summary = String::from_utf8(ended.stdout).unwrap();
+    let summary: Value = serde_json::from_str(summary.lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["sent"], &summary["left_out"]), (&json!(501), &json!(0)), "{summary}");
+}
+
+#[test]
+fn a_time_to_hold_goes_with_what_is_held() {
+    let (daemon, _peers) = with_list();
+    for more in [&["--every", "1s"][..], &["--every", "1s", "-c", "3"]] {
+        let args = [&["send", "bob", "x", "--for", "5"], more].concat();
+        daemon.ctl(&args).fails(2, &["--for goes with --when-seen only"]);
+    }
+    assert!(daemon.entries().is_empty());
+}
+
+#[test]
 fn a_list_that_is_named_twice_counts_once() {
     let members: Vec<String> = (1..=20).map(|port| format!("'127.0.0.1:{port}'")).collect();
     let daemon = Daemon::start_with(&format!("[peers.lab]\nmembers = [{}]\n", members.join(", ")), &[]);

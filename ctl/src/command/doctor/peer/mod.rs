@@ -13,7 +13,7 @@ use self::messages::{TOPIC, heard, sent, silent};
 use super::access::higher_limit;
 use super::facts::{Facts, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
-use super::listen::every_address;
+use super::listen::how_to_listen;
 use crate::output::refused;
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
@@ -92,10 +92,7 @@ fn socket(facts: &Facts, address: SocketAddr) -> Option<Finding> {
         "the daemon listens on no {family} address, so it can neither send to this peer nor receive from it",
         family
     );
-    Some(Finding::problem(TOPIC, seen).hint(tr!(
-        "`listen = [\"{address}\"]` in the configuration covers both families",
-        address = every_address(&status.listen)
-    )))
+    Some(Finding::problem(TOPIC, seen).hint(how_to_listen(facts, &status.listen)))
 }
 
 fn link(peer: &PeerFacts, address: SocketAddr) -> Option<Finding> {
