@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, from_str, json};
@@ -110,23 +111,30 @@ fn a_line_that_is_too_long_ends_no_loop() {
 
 #[test]
 fn no_late_line_is_left_out() {
+    const LINES: usize = 300;
     let (daemon, [bob, ..]) = with_list();
-    let every = ["--json", "send", "bob", "--lines", "--every", "1ms"];
-    let mut sender = daemon.ctl_start(&every);
-    let mut input = sender.stdin.take().unwrap();
-    input.write_all(b"a\n").unwrap();
-    assert_eq!(bob.receive().0, b"a");
-    // It is stopped until many times are late.
-    let pid = Pid::from_raw(i32::try_from(sender.id()).unwrap());
-    kill(pid, Signal::SIGSTOP).unwrap();
-    input.write_all(&b"x\n".repeat(500)).unwrap();
-    drop(input);
+    let file = daemon.path("lines");
+    std::fs::write(&file, "x\n".repeat(LINES)).unwrap();
+    let lines = ["--lines", "--file", file.to_str().unwrap(), "--every", "1ms"];
+    let mut sender = daemon.ctl_running(&[&["--json", "send", "bob"], &lines[..]].concat());
+    assert_eq!(bob.receive().0, b"x");
+    // As long as it is stopped, its lines become late.
+    sender.signal(Signal::SIGSTOP);
     thread::sleep(Duration::from_millis(100));
-    kill(pid, Signal::SIGCONT).unwrap();
-    let ended = sender.wait_with_output().unwrap();
-    let summary = String::from_utf8(ended.stdout).unwrap();
-    let summary: Value = serde_json::from_str(summary.lines().last().unwrap()).unwrap();
-    assert_eq!((&summary["sent"], &summary["left_out"]), (&json!(501), &json!(0)), "{summary}");
+    sender.signal(Signal::SIGCONT);
+    let summary = sender.json();
+    assert_eq!((&summary["sent"], &summary["left_out"]), (&json!(LINES), &json!(0)), "{summary}");
+    assert!(sender.wait().success());
+}
+
+#[test]
+fn a_size_behind_split_is_not_sent() {
+    let (daemon, _peers) = with_list();
+    for args in [&["x", "--split", "500"][..], &["--split", "500", "x"]] {
+        let refused = daemon.ctl(&[&["send", "bob"], args].concat());
+        refused.fails(2, &["`--split 500` does not set the size", "`--split=500`"]);
+    }
+    assert!(daemon.entries().is_empty());
 }
 
 #[test]

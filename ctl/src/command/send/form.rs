@@ -330,6 +330,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_many_peers_only_the_first_are_named() {
+        let names: Vec<String> = (1..=500).map(|number| format!("p{number}")).collect();
+        let named_of = |count: usize| {
+            let peers = names[..count].iter().map(|name| (name.as_str(), Some("gbk")));
+            let error = check_text("😀", &MessageArgs::default(), peers).unwrap_err();
+            error.into_failure().message
+        };
+        assert!(named_of(20).ends_with(", p19, p20; nothing was sent"), "{}", named_of(20));
+        assert!(named_of(500).ends_with(", p20 and 480 others; nothing was sent"), "{}", named_of(500));
+    }
+
+    #[test]
     fn the_sum_covers_what_the_encoding_has_made() {
         let form = FormArgs { append: "sum8".parse().ok(), ..FormArgs::default() };
         let bytes = |text: &str, message: &MessageArgs, encoding| match form

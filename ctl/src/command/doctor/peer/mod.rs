@@ -185,7 +185,12 @@ mod tests {
         let reason = Unusable { what: "no peer is called `bob`".to_owned(), hint: None };
         let unknown = PeerFacts { address: Err(NoAddress::Absent(reason)), ..peer() };
         assert_eq!(levels(&found(facts(), unknown)), [Problem]);
-        assert_eq!(levels(&found(listening_on(&["[2001:db8::5]:7788"]), peer())), [Fine, Problem, Warning]);
+        let mut of_one_family = listening_on(&["[2001:db8::5]:7788"]);
+        of_one_family.running.has_socket_unit = true;
+        let of_one_family = found(of_one_family, peer());
+        assert_eq!(levels(&of_one_family), [Fine, Problem, Warning]);
+        let hint = of_one_family[1].hint.as_deref().unwrap();
+        assert!(hint.contains("the socket unit holds the port"), "{hint}");
     }
 
     #[test]

@@ -325,7 +325,8 @@ fn name_of<'a>(
 fn is_number_of(interface: &Interface, number: u32) -> Option<bool> {
     match interface.number() {
         Some(own) if own == number => Some(true),
-        _ => if_indextoname(number).is_ok().then_some(false),
+        // Of a number that no interface has, nix returns an empty name.
+        _ => if_indextoname(number).is_ok_and(|name| !name.is_empty()).then_some(false),
     }
 }
 
