@@ -80,7 +80,7 @@ fn check_quiet(arguments: impl Iterator<Item = OsString>, message: &MessageArgs)
     let is_number = number.bytes().all(|digit| digit.is_ascii_digit());
     let is_quiet = |argument: &OsString| argument == "-q" || argument == "--quiet";
     if !is_number
-        || !arguments.skip_while(|argument| !is_quiet(argument)).nth(1).is_some_and(|next| *next == **number)
+        || arguments.skip_while(|argument| !is_quiet(argument)).nth(1).is_none_or(|next| *next != **number)
     {
         return Ok(());
     }
