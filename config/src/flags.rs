@@ -74,7 +74,7 @@ Signals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
 
 Exit status: 0 stopped, 1 failed, 2 wrong use or configuration.
 
-Language: UDPCHAT_LANG, en or zh, before LC_ALL, LC_MESSAGES and LANG. The log is English.
+Language: UDPCHAT_LANG, if it is en or zh; otherwise the first that is set of LC_ALL, LC_MESSAGES and LANG decides. The log is English.
 
 Backup: --backup copies one consistent state of the inbox, with messages, read marks and the encodings of peers, while \
 the daemon continues. To restore a copy, stop the daemon, move inbox.db, inbox.db-wal and inbox.db-shm out of the data \

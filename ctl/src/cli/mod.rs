@@ -38,7 +38,8 @@ Environment:
   UDPCHAT_PAGER    the pager for long output, before PAGER [default: less];
                    empty: none
   NO_COLOR         no colour, if set and not empty
-  UDPCHAT_LANG     the language, en or zh, before LC_ALL, LC_MESSAGES and LANG";
+  UDPCHAT_LANG     the language, if it is en or zh; otherwise the first that is
+                   set of LC_ALL, LC_MESSAGES and LANG decides";
 
 /// Sends and reads messages through udpchatd, the daemon that holds the UDP port.
 #[derive(Debug, Parser)]

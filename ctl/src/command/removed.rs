@@ -8,18 +8,14 @@ use udpchat_locale::tr;
 use super::filter::Filter;
 use crate::output::{Output, local_time};
 
-/// Prints a note if the inbox begins after the time from which on entries are selected, because older entries have been removed. What cannot be found out
-/// gets none.
+/// Prints a note if the inbox begins after the time from which on entries are selected, and its first entry is not the first one that
+/// there was: older ones have been removed, or were in an inbox that was lost. What cannot be found out gets none.
 pub(super) async fn note_removed(client: &mut Client, output: &mut Output, filter: &Filter) {
     let since = filter.since.as_ref().and_then(|since| since.parse().ok());
     let Some(since) = since.filter(|_| output.has_notes()) else { return };
     if let Some((id, begins)) = beginning(client).await.filter(|(_, begins)| *begins > since) {
         let time = local_time(begins, output.zone());
-        output.note(&tr!(
-            "the inbox begins at {time}, with #{id}: older entries have been removed",
-            time,
-            id
-        ));
+        output.note(&tr!("the inbox begins at {time}, with #{id}: it has no older entries", time, id));
     }
 }
 

@@ -53,7 +53,8 @@ impl InterfaceNames {
         if number == 0 || self.0.read().contains_key(&number) {
             return;
         }
-        if let Ok(name) = if_indextoname(number) {
+        // Of a number that no interface has, nix returns an empty name.
+        if let Some(name) = if_indextoname(number).ok().filter(|name| !name.is_empty()) {
             self.0.write().insert(number, name.to_string_lossy().into_owned());
         }
     }

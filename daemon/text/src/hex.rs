@@ -21,7 +21,8 @@ pub fn to_hex(bytes: &[u8]) -> String {
 /// Full-width characters count as those of ASCII.
 ///
 /// # Errors
-/// The first character that is no digit there, or the last digit if their number is odd.
+/// The first character that is no digit there, as it was written, or the last digit if their number is odd. Of `0x` without digits it
+/// is the `x`.
 pub(crate) fn write(text: &str) -> Result<Vec<u8>, char> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut upper = None;
@@ -31,25 +32,30 @@ pub(crate) fn write(text: &str) -> Result<Vec<u8>, char> {
     let mut characters = narrow.chars().zip(text.chars()).peekable();
     while let Some((character, written)) = characters.next() {
         let is_prefix = is_fresh && character == '0';
-        if is_prefix && characters.next_if(|(next, _)| matches!(next, 'x' | 'X')).is_some() {
+        if is_prefix && let Some((_, x)) = characters.next_if(|(next, _)| matches!(next, 'x' | 'X')) {
+            // Digits stand behind it.
+            let next = characters.peek().ok_or(x)?;
+            if !next.0.is_ascii_hexdigit() {
+                return Err(if is_separator(next.0) { x } else { next.1 });
+            }
             is_fresh = false;
             continue;
         }
         let digit = character.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         is_fresh = digit.is_none();
         match (upper.take(), digit) {
-            (None, Some(_)) => upper = Some(character),
-            (Some(first), Some(digit)) => bytes.push(value(first) << 4 | digit),
-            (None, None) if character.is_whitespace() || matches!(character, ':' | '-' | ',') => {}
-            (Some(first), None) if character.is_whitespace() => return Err(first),
+            (None, Some(digit)) => upper = Some((digit, written)),
+            (Some((first, _)), Some(digit)) => bytes.push(first << 4 | digit),
+            (None, None) if is_separator(character) => {}
+            (Some((_, first)), None) if character.is_whitespace() => return Err(first),
             (_, None) => return Err(written),
         }
     }
-    upper.map_or(Ok(bytes), Err)
+    upper.map_or(Ok(bytes), |(_, digit)| Err(digit))
 }
 
-fn value(digit: char) -> u8 {
-    digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default()
+fn is_separator(character: char) -> bool {
+    character.is_whitespace() || matches!(character, ':' | '-' | ',')
 }
 
 #[cfg(test)]
@@ -78,6 +84,14 @@ mod tests {
             ("01 0", '0'),
             ("０你", '你'),
             ("010x", 'x'),
+            ("0x", 'x'),
+            ("01 0X", 'X'),
+            ("0x 01", 'x'),
+            ("0x,01", 'x'),
+            ("0x你", '你'),
+            ("0ｘ", 'ｘ'),
+            ("０１ ３", '３'),
+            ("３ ０１", '３'),
         ] {
             assert_eq!(write(text), Err(wrong), "{text}");
         }

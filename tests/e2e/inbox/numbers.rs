@@ -198,6 +198,21 @@ fn a_table_is_harmless_in_a_spreadsheet() {
 }
 
 #[test]
+fn excel_needs_a_mark_only_for_a_table_with_other_than_ascii() {
+    let peer = Peer::new();
+    let daemon = Daemon::start();
+    daemon.receive_from(&peer, ["temp=31.2", "温度=29"]);
+    let file = daemon.path("table.csv");
+    let notes = |args: &[&str]| {
+        let ran = daemon.ctl_in_chinese(&[&["export", "-o", file.to_str().unwrap()], args].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.stderr.contains("--bom")
+    };
+    assert!(notes(&[]) && notes(&["--fields", "温度"]), "characters of a text and of a name");
+    assert!(!notes(&["--fields", "temp"]) && !notes(&["--bom"]));
+}
+
+#[test]
 fn bytes_have_no_numbers() {
     let peer = Peer::new();
     let config = format!("[peers.plc]\naddress = '{}'\nencoding = 'hex'\n", peer.name());

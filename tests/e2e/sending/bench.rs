@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, from_str, json};
@@ -106,6 +107,44 @@ fn a_line_that_is_too_long_ends_no_loop() {
     let sent = daemon.ctl_with_input(&["send", "bob", "--lines", "--every", "1ms"], &input);
     sent.fails(1, &["line 2", "1 of 3 messages could not be sent"]);
     assert_eq!([bob.receive().0, bob.receive().0], [b"a", b"b"]);
+}
+
+#[test]
+fn no_late_line_is_left_out() {
+    const LINES: usize = 300;
+    let (daemon, [bob, ..]) = with_list();
+    let file = daemon.path("lines");
+    std::fs::write(&file, "x\n".repeat(LINES)).unwrap();
+    let lines = ["--lines", "--file", file.to_str().unwrap(), "--every", "1ms"];
+    let mut sender = daemon.ctl_running(&[&["--json", "send", "bob"], &lines[..]].concat());
+    assert_eq!(bob.receive().0, b"x");
+    // As long as it is stopped, its lines become late.
+    sender.signal(Signal::SIGSTOP);
+    thread::sleep(Duration::from_millis(100));
+    sender.signal(Signal::SIGCONT);
+    let summary = sender.json();
+    assert_eq!((&summary["sent"], &summary["left_out"]), (&json!(LINES), &json!(0)), "{summary}");
+    assert!(sender.wait().success());
+}
+
+#[test]
+fn a_size_behind_split_is_not_sent() {
+    let (daemon, _peers) = with_list();
+    for args in [&["x", "--split", "500"][..], &["--split", "500", "x"]] {
+        let refused = daemon.ctl(&[&["send", "bob"], args].concat());
+        refused.fails(2, &["`--split 500` does not set the size", "`--split=500`"]);
+    }
+    assert!(daemon.entries().is_empty());
+}
+
+#[test]
+fn a_time_to_hold_goes_with_what_is_held() {
+    let (daemon, _peers) = with_list();
+    for more in [&["--every", "1s"][..], &["--every", "1s", "-c", "3"]] {
+        let args = [&["send", "bob", "x", "--for", "5"], more].concat();
+        daemon.ctl(&args).fails(2, &["--for goes with --when-seen only"]);
+    }
+    assert!(daemon.entries().is_empty());
 }
 
 #[test]

@@ -74,8 +74,16 @@ fn a_text_that_some_members_cannot_get_is_sent_to_none() {
         + "[peers.all]\nmembers = ['p0', 'p1', 'p2']\n[peers.plc]\naddress = '127.0.0.1:9'\nencoding = 'hex'\n";
     let daemon = Daemon::start_with(&config, &[]);
     let refused = daemon.ctl(&["send", "all", "work 😀"]);
-    refused.fails(5, &["gbk cannot hold `😀` (U+1F600), for p0, p2; nothing was sent\nhint: "]);
-    daemon.ctl(&["send", "p0,p1", "😀"]).fails(5, &["(U+1F600), for p0; nothing was sent"]);
+    refused.fails(
+        5,
+        &["(U+1F600), for p0, p2; nothing was sent\nhint: `udpchatctl send PEER -e utf-8 TEXT` sends it to one"],
+    );
+    // What `-e` sets is for all.
+    daemon.ctl(&["send", "p0,p1", "😀"]).fails(
+        5,
+        &["(U+1F600), for p0; nothing was sent", "`udpchatctl send p0 -e utf-8 TEXT` sends it to one"],
+    );
+    daemon.ctl(&["send", "p0,p1", "-e", "gbk", "😀"]).fails(5, &["`-e utf-8` holds every character"]);
     daemon.ctl(&["send", "p1,plc", "01 0z"]).fails(
         5,
         &["`z` is no byte in hexadecimal digits, which the encoding of this peer takes, for plc; nothing was sent"],

@@ -13,8 +13,10 @@ const TOPIC: &str = "listen";
 pub(super) fn how_to_listen(facts: &Facts, listen: &[SocketAddr]) -> String {
     if facts.running.has_socket_unit {
         return tr!(
-            "the socket unit holds the port: `systemctl edit udpchatd.socket` sets `ListenDatagram={address}` behind an empty \
-             `ListenDatagram=`; the guide to administration has the steps under \"Another port\"",
+            "the socket unit holds the port: `systemctl edit udpchatd.socket` sets `ListenDatagram={address}` and \
+             `ListenStream=/run/udpchat/control.sock` behind an empty `ListenDatagram=`, which clears both; then stop \
+             udpchatd.socket and udpchatd.service, and start udpchatd.service, as the guide to administration has it under \
+             \"Another port\"",
             address = every_address(listen)
         );
     }
@@ -25,7 +27,7 @@ pub(super) fn how_to_listen(facts: &Facts, listen: &[SocketAddr]) -> String {
 }
 
 /// Returns what to listen on for every address of both families, at the port that is in use.
-pub(super) fn every_address(listen: &[SocketAddr]) -> SocketAddr {
+fn every_address(listen: &[SocketAddr]) -> SocketAddr {
     const DEFAULT_PORT: u16 = 7788;
     let port = listen.first().map_or(DEFAULT_PORT, SocketAddr::port);
     SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)
@@ -155,6 +157,8 @@ mod tests {
         assert!(hint(&facts).contains("set `listen = "));
         facts.running.has_socket_unit = true;
         assert!(hint(&facts).contains("`ListenDatagram=[::]:7788`") && !hint(&facts).contains("listen ="));
+        // An empty line clears the control socket, too.
+        assert!(hint(&facts).contains("`ListenStream=/run/udpchat/control.sock`"));
     }
 
     #[test]

@@ -187,6 +187,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         is_whole: filter.is_open() && (filter.notices || !knows_notices),
         has_notices,
         has_bom: arguments.bom && !to_screen,
+        is_for_excel: arguments.output.as_deref().and_then(Path::extension).is_some(),
+        is_ascii: true,
         entries: 0,
         notices: 0,
         missing: 0,
@@ -196,15 +198,11 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     .await
 }
 
-/// Returns what is not expected of the file that is written. Excel takes a table without a mark for one in the encoding of the
-/// system, which in a Chinese one shows other characters; a mark would disturb other programs, so it is the user's choice.
+/// Returns what is not expected of the file that is written.
 fn note_on_file(arguments: &ExportArgs, format: Format) -> Option<String> {
     let path = arguments.output.as_deref()?;
     let extension = path.extension().and_then(OsStr::to_str)?.to_ascii_lowercase();
     match format {
-        Format::Csv if language() == Language::Chinese && !arguments.bom => {
-            Some(tr!("Excel reads this table as UTF-8 only with --bom").to_owned())
-        }
         Format::Jsonl if arguments.format.is_none() && !OF_LINES.contains(&&*extension) => {
             let path = path.display();
             Some(tr!(
@@ -250,6 +248,10 @@ struct Export<'a> {
     is_whole: bool,
     /// Whether a table begins with a byte order mark.
     has_bom: bool,
+    /// Whether a table is written to a file that a spreadsheet may open.
+    is_for_excel: bool,
+    /// Whether a table has no other characters than those of ASCII.
+    is_ascii: bool,
     /// Whether notices are exported.
     has_notices: bool,
     entries: u64,
@@ -278,6 +280,7 @@ impl Export<'_> {
             done => done?,
         }
         let is_to_a_file = !matches!(self.sink, Sink::Stdout);
+        let on_mark = self.note_on_mark();
         self.sink.finish()?;
         drop(self.progress);
         let missing = self.pages.span().ids().saturating_sub(self.entries + self.missing) + self.removed;
@@ -300,10 +303,18 @@ impl Export<'_> {
             Form::Table(table) => table.note_on_fields(),
             Form::Lines | Form::Packets(_) => None,
         };
-        for note in self.pages.note().into_iter().chain(of_fields) {
+        for note in self.pages.note().into_iter().chain(of_fields).chain(on_mark) {
             self.output.note(&note);
         }
         Ok(())
+    }
+
+    /// Returns a note on a table that Excel misreads: without a mark it takes it for one in the encoding of the system, which in a
+    /// Chinese one shows other characters. A mark would disturb other programs, so it is the user's choice.
+    fn note_on_mark(&self) -> Option<String> {
+        let is_misread = matches!(self.form, Form::Table(_)) && !self.has_bom && !self.is_ascii;
+        (is_misread && self.is_for_excel && language() == Language::Chinese)
+            .then(|| tr!("Excel reads this table as UTF-8 only with --bom").to_owned())
     }
 
     async fn pages(&mut self) -> Result<()> {
@@ -312,7 +323,9 @@ impl Export<'_> {
             Form::Packets(_) => self.sink.write(self.output, &pcap::file_header())?,
             Form::Table(table) => {
                 let bom: &[u8] = if self.has_bom { BYTE_ORDER_MARK } else { b"" };
-                self.sink.write(self.output, &[bom, &table.header()].concat())?;
+                let header = table.header();
+                self.is_ascii = header.is_ascii();
+                self.sink.write(self.output, &[bom, &header].concat())?;
             }
         }
         while let Some(page) = self.pages.next().await? {
@@ -324,7 +337,11 @@ impl Export<'_> {
                     self.sink.write(self.output, &lines)?;
                 }
                 Form::Packets(capture) => self.sink.write(self.output, &packets(capture, &page)?)?,
-                Form::Table(table) => self.sink.write(self.output, &rows(table, &page)?)?,
+                Form::Table(table) => {
+                    let rows = rows(table, &page)?;
+                    self.is_ascii &= rows.is_ascii();
+                    self.sink.write(self.output, &rows)?;
+                }
             }
             if let Sink::Stdout = self.sink {
                 self.output.check_reader()?;

@@ -2,6 +2,7 @@
 
 mod table;
 
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 use udpchat_api::call::{Peer, PeerList};
+use udpchat_config::PeerAddress;
 use udpchat_locale::tr;
 
 use super::context::{Context, within};
@@ -76,10 +78,10 @@ impl FromStr for SilentFor {
 
 impl SilentFor {
     /// Returns whether a peer counts as silent. One that was never heard does, for a time that is the same for every peer; one
-    /// that the access list denies does not.
+    /// that the access list denies does not, nor does a multicast group or 255.255.255.255.
     fn holds(self, peer: &Peer, now: Timestamp) -> bool {
         match self {
-            _ if peer.denied => false,
+            _ if peer.denied || is_group(peer) => false,
             Self::Own => peer.silent_since.is_some(),
             // Of one whose messages are removed, it may be known since when it is silent; of one without a name, nothing.
             Self::Time(time) => match peer.last_heard.or(peer.silent_since) {
@@ -90,6 +92,12 @@ impl SilentFor {
             },
         }
     }
+}
+
+/// Returns whether the address of a peer is one of many hosts, which sends nothing itself.
+fn is_group(peer: &Peer) -> bool {
+    let ip = peer.address.parse::<PeerAddress>().map(|address| address.ip());
+    ip.is_ok_and(|ip| ip.is_multicast() || ip == Ipv4Addr::BROADCAST)
 }
 
 /// Runs `peers`.
@@ -185,6 +193,10 @@ mod tests {
         let ahead = peer(Some("2026-11-22T15:00:00Z"), None);
         assert!(!SilentFor::Time(Duration::ZERO).holds(&ahead, now));
         assert!("soon".parse::<SilentFor>().is_err() && "0".parse::<SilentFor>().is_err());
+        for group in ["239.7.7.7:7833", "ff02::1%eth0", "255.255.255.255", "255.255.255.255:6001"] {
+            let group = Peer { address: group.to_owned(), ..peer(None, None) };
+            assert!(!SilentFor::Time(Duration::from_secs(1)).holds(&group, now), "{}", group.address);
+        }
         let denied = Peer { denied: true, ..silent };
         assert!(!SilentFor::Own.holds(&denied, now));
     }

@@ -354,7 +354,8 @@ silent  10.0.0.1             gbk   默认  -                     1,234     0    
         let now = "2026-11-22T14:05:30Z".parse().unwrap();
         let ipv4 = table_for_terminal(&peers()[..2], now, &TimeZone::UTC, 60);
         assert!(
-            ipv4.contains("192.168.43.159:8080  gbk") && ipv4.contains("30s ago") || ipv4.contains("2m ago"),
+            ipv4.contains("192.168.43.159:8080  gbk")
+                && (ipv4.contains("30s ago") || ipv4.contains("2m ago")),
             "{ipv4}"
         );
         assert!(ipv4.contains("UNREAD"), "{ipv4}");

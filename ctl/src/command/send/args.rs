@@ -1,5 +1,6 @@
 //! The arguments that `send`, `reply` and `ask` share: the message.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -107,12 +108,14 @@ impl MessageArgs {
         if let Some(Err(unknown)) = self.encoding.as_deref().map(str::parse::<Encoding>) {
             return Err(CtlError::of_value(unknown));
         }
-        self.check_split()
+        self.check_split(std::env::args_os())
     }
 
-    /// Refuses `--split 1000 TEXT`: the number would be sent as the beginning of the text.
-    fn check_split(&self) -> Result<()> {
-        match self.text.first() {
+    /// Refuses `--split 1000 TEXT` and `TEXT --split 1000`: the number would be sent as a part of the text.
+    fn check_split(&self, arguments: impl Iterator<Item = OsString>) -> Result<()> {
+        let behind = arguments.skip_while(|argument| argument != "--split").nth(1);
+        let is_behind = |number: &&String| behind.as_ref().is_some_and(|next| *next == ***number);
+        match self.text.iter().find(is_behind) {
             Some(number) if self.split == Some(SplitSize::Default) && number.parse::<u32>().is_ok() => {
                 let message = tr!("`--split {number}` does not set the size", number);
                 let hint = tr!(
@@ -132,13 +135,22 @@ mod tests {
 
     #[test]
     fn a_number_behind_split_is_not_sent() {
-        let split = |size, text: &[&str]| {
+        let split = |size, line: &str, text: &[&str]| {
             let text = text.iter().map(ToString::to_string).collect();
-            MessageArgs { split: Some(size), text, ..MessageArgs::default() }.check()
+            let message = MessageArgs { split: Some(size), text, ..MessageArgs::default() };
+            message.check_split(line.split(' ').map(OsString::from))
         };
-        assert_eq!(split(SplitSize::Default, &["1000", "x"]).unwrap_err().exit() as u8, 2);
-        assert!(split(SplitSize::Bytes(1000), &["1000", "x"]).is_ok());
-        assert!(split(SplitSize::Default, &["x", "1000"]).is_ok());
+        for (line, text) in [
+            ("udpchatctl send bob --split 1000 x", &["1000", "x"][..]),
+            ("udpchatctl send bob x --split 1000", &["x", "1000"]),
+        ] {
+            let error = split(SplitSize::Default, line, text).unwrap_err();
+            assert_eq!(error.exit() as u8, 2, "{line}");
+        }
+        assert!(split(SplitSize::Bytes(1000), "send bob --split=1000 1000 x", &["1000", "x"]).is_ok());
+        for line in ["send bob x 1000 --split", "send bob --split x 1000", "send bob --split -- x 1000"] {
+            assert!(split(SplitSize::Default, line, &["x", "1000"]).is_ok(), "{line}");
+        }
         for (text, size) in [
             (NO_SIZE, Some(SplitSize::Default)),
             ("16", Some(SplitSize::Bytes(16))),

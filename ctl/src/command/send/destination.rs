@@ -106,7 +106,8 @@ pub(super) async fn all(
 
 /// Returns destinations at the ports that their last messages came from.
 async fn at_last_ports(client: &mut Client, targets: &[Target]) -> Result<Vec<Destination>> {
-    let params = last_port::params(client, targets).await?;
+    // Also what came long ago.
+    let params = last_port::params(client, targets, None).await?;
     let destination = |(target, params): (&Target, SendParams)| Destination {
         params,
         shown: target.to.clone(),
@@ -164,7 +165,7 @@ pub(super) async fn again(
 }
 
 /// Reads an entry, if there is one with this id.
-async fn entry(client: &mut Client, id: u64) -> Result<Option<Entry>> {
+async fn entry(client: &mut Client, id: u64) -> std::result::Result<Option<Entry>, ClientError> {
     let page = InboxParams { after: Some(id.saturating_sub(1)), limit: Some(1), ..InboxParams::default() };
     Ok(client.call(&page).await?.entries.into_iter().find(|entry| entry.id() == id))
 }
@@ -176,9 +177,21 @@ async fn source_of(client: &mut Client, id: u64, needs_encoding: bool) -> Result
     if !needs_encoding {
         return Ok(source);
     }
-    let Some(Entry::Message(message)) = entry(client, id).await? else { return Ok(source) };
-    let shown = message.peer.to_string();
-    let targets = client.call(&TargetsParams { to: vec![shown.clone()] }).await?.targets;
-    let encoding = targets.into_iter().next().map(|target| target.encoding);
-    Ok(Destination { shown, encoding, ..source })
+    let found = async {
+        let Some(Entry::Message(message)) = entry(client, id).await? else { return Ok(None) };
+        let shown = message.peer.to_string();
+        let targets = client.call(&TargetsParams { to: vec![shown.clone()] }).await?.targets;
+        Ok(targets.into_iter().next().map(|target| (shown, target.encoding)))
+    };
+    match found.await {
+        Ok(Some((shown, encoding))) => Ok(Destination { shown, encoding: Some(encoding), ..source }),
+        Ok(None) => Ok(source),
+        // A user who may only send can reply; an older daemon does not tell encodings.
+        Err(ClientError::Refused(error))
+            if matches!(error.data.kind, ErrorKind::NotPermitted | ErrorKind::UnknownMethod) =>
+        {
+            Ok(source)
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -17,7 +17,7 @@ use super::line_end::{LineEnd, without_line_end};
 use super::notes::{note_escapes, note_unfilled};
 use super::{MessageArgs, Payload};
 use crate::error::{CtlError, Exit, Result};
-use crate::output::Output;
+use crate::output::{Output, grouped};
 
 /// How the message is finished.
 #[derive(Clone, Debug, Default, Args)]
@@ -217,10 +217,16 @@ pub(super) fn check_text<'a>(
             }),
         }
     }
-    let Some(Refusal { hint, .. }) = refusals.first() else { return Ok(()) };
+    let Some(Refusal { hint, peers, .. }) = refusals.first() else { return Ok(()) };
+    let hint = match (message.encoding.is_some(), &peers[..], refusals.len()) {
+        (true, ..) => hint.clone(),
+        // What `-e` sets is for all, and the others may not read it.
+        (false, [only], 1) => member_hint(only),
+        (false, ..) => member_hint(tr!("PEER")),
+    };
     let reasons = refusals.iter().map(|Refusal { reason, peers, .. }| match message.encoding {
         Some(_) => reason.clone(),
-        None => tr!("{reason}, for {peers}", reason, peers = peers.join(tr!(", "))),
+        None => tr!("{reason}, for {peers}", reason, peers = named(peers)),
     });
     let reasons = reasons.collect::<Vec<_>>().join(tr!("; "));
     let text = tr!("{reason}; nothing was sent", reason = reasons);
@@ -232,6 +238,23 @@ struct Refusal<'a> {
     reason: String,
     hint: String,
     peers: Vec<&'a str>,
+}
+
+fn member_hint(peer: &str) -> String {
+    tr!("`udpchatctl send {peer} -e utf-8 TEXT` sends it to one of them alone, if it reads UTF-8", peer)
+}
+
+/// Lists the names of peers, of many only the first ones and how many there are besides.
+fn named(peers: &[&str]) -> String {
+    /// How many peers are named.
+    const NAMED: usize = 20;
+    match peers.split_at_checked(NAMED) {
+        Some((first, rest)) if !rest.is_empty() => {
+            let (peers, number) = (first.join(tr!(", ")), grouped(rest.len() as u64));
+            tr!("{peers} and {number} others", peers, number)
+        }
+        _ => peers.join(tr!(", ")),
+    }
 }
 
 /// Lists the names of peers, of many only the first ones.
@@ -305,6 +328,18 @@ fn encoded(text: &str, message: &MessageArgs, encoding: Option<&str>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_peers_only_the_first_are_named() {
+        let names: Vec<String> = (1..=500).map(|number| format!("p{number}")).collect();
+        let named_of = |count: usize| {
+            let peers = names[..count].iter().map(|name| (name.as_str(), Some("gbk")));
+            let error = check_text("😀", &MessageArgs::default(), peers).unwrap_err();
+            error.into_failure().message
+        };
+        assert!(named_of(20).ends_with(", p19, p20; nothing was sent"), "{}", named_of(20));
+        assert!(named_of(500).ends_with(", p20 and 480 others; nothing was sent"), "{}", named_of(500));
+    }
 
     #[test]
     fn the_sum_covers_what_the_encoding_has_made() {

@@ -6,6 +6,8 @@ use clap::Args;
 use udpchat_api::call::SendParams;
 use udpchat_locale::tr;
 
+use crate::error::{CtlError, Result};
+
 /// The longest time for which the daemon holds a message.
 const LONGEST: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
@@ -21,6 +23,15 @@ pub(crate) struct HoldArgs {
 }
 
 impl HoldArgs {
+    /// Refuses `--for` without `--when-seen`: the parser lets it pass with `--every`, which excludes `--when-seen`.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.hold_for {
+            Some(_) if !self.when_seen => Err(CtlError::usage(tr!("--for goes with --when-seen only"))
+                .hint(tr!("`-c N` says how often --every sends"))),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the parameters of a message without its text and destination.
     pub(super) fn params(&self) -> SendParams {
         let for_seconds = self.hold_for.map(|time| time.as_secs());
@@ -29,7 +40,7 @@ impl HoldArgs {
 }
 
 /// Parses a time for which a message can be held.
-fn time_to_hold(text: &str) -> Result<Duration, String> {
+fn time_to_hold(text: &str) -> std::result::Result<Duration, String> {
     let time = crate::time::span(text)?;
     match (Duration::from_secs(1)..=LONGEST).contains(&time) {
         true => Ok(time),

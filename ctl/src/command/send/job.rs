@@ -42,6 +42,7 @@ pub(super) async fn run(
     confirm: ConfirmArgs,
 ) -> Result<()> {
     form.check(message, *lines)?;
+    hold.check()?;
     if message.split.is_some() && many.every.is_some() && many.count.is_none() {
         let text = tr!("with --split, --every sends all of the message each time, until it is interrupted");
         return Err(CtlError::usage(text).hint(tr!("`-c N` says how often; without --every it is sent once")));
@@ -305,7 +306,9 @@ impl Job {
             if pipeline.drive(is_interrupted).await? {
                 break;
             }
-            pipeline.answers.left_out += ticks.take(began.elapsed());
+            let late = ticks.take(began.elapsed());
+            // Of lines, only times are left out.
+            pipeline.answers.left_out += if self.is_lines { 0 } else { late };
             // A round waits while the daemon is slow.
             let is_counted = tokio::select! {
                 biased;
@@ -416,9 +419,7 @@ impl Job {
             [only] => only.to_owned(),
             _ => tr!("{number} peers", number = grouped(to.len() as u64)),
         };
-        // Of lines, only times are left out.
         let text = match left_out {
-            _ if self.is_lines => tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds),
             0 => tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds),
             1 => tr!("{messages} sent to {to} in {seconds} s, 1 late one left out", messages, to, seconds),
             left_out => tr!(

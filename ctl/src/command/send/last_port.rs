@@ -8,17 +8,21 @@ use udpchat_api::call::{Peer, SendParams, Target, TargetsParams};
 use udpchat_config::PeerAddress;
 use udpchat_locale::tr;
 
-use super::known_peers::KnownPeers;
+use super::known_peers::{HEARD_WINDOW, KnownPeers};
 use crate::error::{CtlError, Result};
 use crate::output::host;
 
-/// Returns the parameters that send to the last port of each destination, as an answer to its last message.
+/// Returns the parameters that send to the last port of each destination, as an answer to its last message: of all in the inbox, or
+/// of those in the newest `window` entries.
 ///
 /// # Errors
 /// Nothing was heard from one of them, or the user may not ask for peers.
-pub(super) async fn params(client: &mut Client, targets: &[Target]) -> Result<Vec<SendParams>> {
-    // Also what came long ago.
-    let peers = client.peers(None).await?.peers;
+pub(super) async fn params(
+    client: &mut Client,
+    targets: &[Target],
+    window: Option<u64>,
+) -> Result<Vec<SendParams>> {
+    let peers = client.peers(window).await?.peers;
     targets.iter().map(|target| params_of(&peers, target)).collect()
 }
 
@@ -56,9 +60,19 @@ fn written(target: &Target) -> String {
 
 /// Returns the destination of `ask` in the same way.
 pub(in crate::command) async fn params_to(client: &mut Client, to: &str) -> Result<SendParams> {
+    // Also what came long ago.
+    params_of_one(client, to, None).await
+}
+
+/// Returns the destination of `ask`, which was asked before, if its last message is a recent one.
+pub(in crate::command) async fn recent_params_to(client: &mut Client, to: &str) -> Result<SendParams> {
+    params_of_one(client, to, Some(HEARD_WINDOW)).await
+}
+
+async fn params_of_one(client: &mut Client, to: &str, window: Option<u64>) -> Result<SendParams> {
     let targets = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?.targets;
     match &targets[..] {
-        [_] => Ok(params(client, &targets).await?.remove(0)),
+        [_] => Ok(params(client, &targets, window).await?.remove(0)),
         _ => Err(CtlError::usage(tr!("`{name}` is a list of peers", name = to))),
     }
 }

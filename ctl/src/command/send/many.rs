@@ -14,7 +14,7 @@ use crate::command::ticks::interval;
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ManyArgs {
     /// Send the message again and again, each T by the clock, for example 100ms or 2s; a number alone is
-    /// seconds. With --lines, a line each T. What is late by more than T, and by more than 20ms, is left out
+    /// seconds. What is late by more than T, and by more than 20ms, is left out. With --lines, a line each T: no line is left out
     #[arg(long, value_name = "T", value_parser = interval)]
     pub(crate) every: Option<Duration>,
     /// Stop after N times [default: when interrupted]

@@ -30,7 +30,9 @@ pub(crate) use self::command::{SendArgs, run};
 pub(crate) use self::form::FormArgs;
 pub(super) use self::job::reply;
 pub(super) use self::known_peers::KnownPeers;
-pub(super) use self::last_port::{last_port_of, params_to as params_to_last_port};
+pub(super) use self::last_port::{
+    last_port_of, params_to as params_to_last_port, recent_params_to as recent_params_to_last_port,
+};
 pub(super) use self::notes::{escape_in, is_for_many, note_encoding};
 pub(super) use self::order::check_order;
 pub(super) use self::other_port::OtherPort;

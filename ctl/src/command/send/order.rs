@@ -58,14 +58,20 @@ pub(in crate::command) fn check_order(command: &str, to: &str, message: &Message
     let parts = to.split_once([' ', WIDE_SPACE]).filter(|(_, text)| is_one_word && !text.trim().is_empty());
     if let Some((peer, text)) = parts.filter(|_| !to.contains(',')) {
         let error = CtlError::usage(tr!("no peer is called `{to}`", to));
+        let words: Vec<&str> = [text].into_iter().chain(message.text.iter().map(String::as_str)).collect();
         return Err(error.hint(tr!(
-            "the destination is a word of its own: `udpchatctl {command} {peer} '{text}'`",
+            "the destination is a word of its own: `udpchatctl {command} {peer} {text}`",
             command,
             peer,
-            text
+            text = in_quotes(&words.join(" "))
         )));
     }
     Ok(())
+}
+
+/// Returns a text as a shell takes it for one word.
+fn in_quotes(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Refuses the number of `nc -q 1`: here `-q` takes no value, so that the number would begin the text, and nothing would show it.
@@ -74,13 +80,13 @@ fn check_quiet(arguments: impl Iterator<Item = OsString>, message: &MessageArgs)
     let is_number = number.bytes().all(|digit| digit.is_ascii_digit());
     let is_quiet = |argument: &OsString| argument == "-q" || argument == "--quiet";
     if !is_number
-        || !arguments.skip_while(|argument| !is_quiet(argument)).nth(1).is_some_and(|next| *next == **number)
+        || arguments.skip_while(|argument| !is_quiet(argument)).nth(1).is_none_or(|next| *next != **number)
     {
         return Ok(());
     }
-    let text = message.text[1..].join(" ");
+    let text = in_quotes(&message.text.join(" "));
     Err(CtlError::usage(tr!("-q takes no value, so `{number}` would be a part of the text", number))
-        .hint(tr!("leave {number} out, or put the text in quotes: `-q '{number} {text}'`", number, text)))
+        .hint(tr!("leave {number} out, or put the text in quotes: `-q {text}`", number, text)))
 }
 
 /// Returns the address and the port of an IPv6 address that was perhaps written with its port, without the brackets: its last group
@@ -105,6 +111,10 @@ mod tests {
             check_quiet(line.split(' ').map(OsString::from), &message).is_err()
         };
         assert!(is_refused("udpchatctl send bob -q 1 get", &["1", "get"]));
+        let line = ["send", "bob", "-q", "1", "it's"].map(OsString::from);
+        let message = MessageArgs { text: vec!["1".to_owned(), "it's".to_owned()], ..MessageArgs::default() };
+        let hint = check_quiet(line.into_iter(), &message).unwrap_err().into_failure().hint.unwrap();
+        assert!(hint.ends_with(r"`-q '1 it'\''s'`"), "{hint}");
         for (line, text) in [
             ("udpchatctl send bob -q 1", &["1"][..]),
             ("udpchatctl send bob 1 get -q", &["1", "get"]),
@@ -127,7 +137,8 @@ mod tests {
             ("board8,", false, &["board9", "X"], "`udpchatctl ask board8,board9 TEXT`"),
             ("board8 hi", false, &[], "`udpchatctl ask board8 'hi'`"),
             ("李雷　你好", false, &[], "`udpchatctl ask 李雷 '你好'`"),
-            ("李雷　你", false, &["好"], "`udpchatctl ask 李雷 '你'`"),
+            ("李雷　你", false, &["好", "吗"], "`udpchatctl ask 李雷 '你 好 吗'`"),
+            ("李雷　it's", false, &["me"], r"`udpchatctl ask 李雷 'it'\''s me'`"),
             (
                 "fd00:60::1:7788",
                 false,

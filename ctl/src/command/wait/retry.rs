@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use udpchat_api::call::SendParams;
 use udpchat_api::{Client, ClientError, Entry};
 
-use crate::command::send::params_to_last_port;
+use crate::command::send::recent_params_to_last_port;
 use crate::error::{CtlError, Result};
 
 /// A question that is asked again, at equal intervals, until an answer arrives.
@@ -57,10 +57,10 @@ impl Retry {
     pub(super) async fn ask(&self, client: &mut Client) -> Result<Option<Vec<u64>>> {
         let mut question = self.question.clone();
         if let Some(to) = &self.at_last_port {
-            match params_to_last_port(client, to).await {
+            match recent_params_to_last_port(client, to).await {
                 Ok(target) => question.reply_to = target.reply_to,
                 Err(error) if error.is_lost() => return Err(error),
-                // It is asked where it was asked before.
+                // It is asked where it was asked before, also if nothing came lately.
                 Err(_) => {}
             }
         }

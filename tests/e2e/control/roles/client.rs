@@ -40,7 +40,11 @@ fn udpchatctl_exits_with_6_and_names_the_group() {
     for (account, args) in [(&reader, &["status"][..]), (&sender, &["status"]), (&reader, &["inbox", "-a"])] {
         assert_eq!(other.ctl(account, &daemon, args).code, Some(0), "{args:?}");
     }
-    assert_eq!(other.ctl(&sender, &daemon, &["send", &to, "x"]).code, Some(0));
+    // What a plain reply needs is enough for one with a line end.
+    for args in [&["send", &to, "x"][..], &["reply", "1", "x"], &["reply", "1", "x", "--eol", "crlf"]] {
+        let ran = other.ctl(&sender, &daemon, args);
+        assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use self::messages::{TOPIC, heard, sent, silent};
 use super::access::higher_limit;
 use super::facts::{Facts, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
-use super::listen::every_address;
+use super::listen::how_to_listen;
 use crate::output::refused;
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
@@ -92,10 +92,7 @@ fn socket(facts: &Facts, address: SocketAddr) -> Option<Finding> {
         "the daemon listens on no {family} address, so it can neither send to this peer nor receive from it",
         family
     );
-    Some(Finding::problem(TOPIC, seen).hint(tr!(
-        "`listen = [\"{address}\"]` in the configuration covers both families",
-        address = every_address(&status.listen)
-    )))
+    Some(Finding::problem(TOPIC, seen).hint(how_to_listen(facts, &status.listen)))
 }
 
 fn link(peer: &PeerFacts, address: SocketAddr) -> Option<Finding> {
@@ -188,7 +185,12 @@ mod tests {
         let reason = Unusable { what: "no peer is called `bob`".to_owned(), hint: None };
         let unknown = PeerFacts { address: Err(NoAddress::Absent(reason)), ..peer() };
         assert_eq!(levels(&found(facts(), unknown)), [Problem]);
-        assert_eq!(levels(&found(listening_on(&["[2001:db8::5]:7788"]), peer())), [Fine, Problem, Warning]);
+        let mut of_one_family = listening_on(&["[2001:db8::5]:7788"]);
+        of_one_family.running.has_socket_unit = true;
+        let of_one_family = found(of_one_family, peer());
+        assert_eq!(levels(&of_one_family), [Fine, Problem, Warning]);
+        let hint = of_one_family[1].hint.as_deref().unwrap();
+        assert!(hint.contains("the socket unit holds the port"), "{hint}");
     }
 
     #[test]

@@ -34,7 +34,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
         }
         let prefix = fresh && character == '0' && high.is_none();
         fresh = false;
-        if prefix && characters.next_if(|(_, (next, _))| matches!(next, 'x' | 'X')).is_some() {
+        if prefix && let Some((at, (_, x))) = characters.next_if(|(_, (next, _))| matches!(next, 'x' | 'X')) {
+            if characters.peek().is_none_or(|(_, (next, _))| is_separator(*next)) {
+                return Err(bad_digit(x, at + 1));
+            }
             continue;
         }
         let Some(digit) = character.to_digit(16) else { return Err(bad_digit(written, at + 1)) };
@@ -149,7 +152,9 @@ mod tests {
             ("abc", "odd number of hex digits (3)"),
             ("2 4", "odd number of hex digits before position 2"),
             ("c4 e 30d0a", "odd number of hex digits before position 5"),
-            ("0x", ""),
+            ("0x", "'x' at position 2"),
+            ("01 0X, 02", "'X' at position 5"),
+            ("0ｘ", "'ｘ' at position 2"),
         ] {
             match parse(text) {
                 Err(CtlError::Failed(failure)) => {

@@ -10,6 +10,7 @@ mod tests;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use nix::net::if_::if_indextoname;
 use udpchat_api::call::Peer;
 use udpchat_api::{Direction, EncodingBy, Message, Timestamp};
 use udpchat_config::{Interface, PeerAddress, owner};
@@ -317,8 +318,16 @@ fn name_of<'a>(
     peers: impl Iterator<Item = &'a (String, PeerAddress)> + Clone,
     address: SocketAddr,
 ) -> Option<&'a str> {
-    let is_number_of = |interface: &Interface, number| interface.number().map(|own| own == number);
     owner(peers.map(|(name, address)| (name.as_str(), address)), address, is_number_of)
+}
+
+/// Returns whether an interface has a number; none if no interface has it now, so that this one may have had it.
+fn is_number_of(interface: &Interface, number: u32) -> Option<bool> {
+    match interface.number() {
+        Some(own) if own == number => Some(true),
+        // Of a number that no interface has, nix returns an empty name.
+        _ => if_indextoname(number).is_ok_and(|name| !name.is_empty()).then_some(false),
+    }
 }
 
 /// Merges the daemon's information about a peer into its row.

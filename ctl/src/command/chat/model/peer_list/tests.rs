@@ -127,3 +127,11 @@ fn a_message_of_an_opened_port_is_unread_once() {
     chat.connect();
     assert_eq!(chat.model.peers.unread(), before + 2);
 }
+
+#[test]
+fn a_number_that_no_interface_has_may_have_been_of_any() {
+    let is_number_of = |name: &str, number| super::is_number_of(&name.parse().unwrap(), number);
+    assert_eq!(is_number_of("lo", 1), Some(true));
+    assert_eq!(is_number_of("nosuch0", 1), Some(false), "another one has it now");
+    assert_eq!((is_number_of("lo", 999_999), is_number_of("nosuch0", 999_999)), (None, None));
+}
