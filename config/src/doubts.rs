@@ -101,7 +101,7 @@ mod tests {
             ["`access.deny`: 10.50.0.1/24 is all of 10.50.0.0/24; one address is written without the prefix"]
         );
         settings.access.deny.value = ["0.0.0.0/0", "::/0"].map(|one| one.parse().unwrap()).into();
-        assert!(settings.doubts().is_empty(), "perhaps nobody is to send for a while");
+        assert!(settings.doubts().is_empty(), "without `allow`, it is meant");
         settings.access.allow.value = ["10.50.0.0/24", "fd00::/64"].map(|one| one.parse().unwrap()).into();
         assert!(settings.doubts()[0].contains("so nobody may send"));
         settings.access.deny.value.pop();

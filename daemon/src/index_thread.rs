@@ -98,7 +98,7 @@ impl<'a> Work<'a> {
         while !self.has_work(commits.see()) {
             tokio::select! {
                 open = commits.changed() => if !open { return false },
-                () = self.daemon.reader.index().found_damaged() => {}
+                () = self.daemon.reader.index().is_wanted() => {}
             }
         }
         !self.stopping()

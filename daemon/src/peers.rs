@@ -269,12 +269,13 @@ impl Configured {
 
     /// Returns whether an address is that of a configured peer, as [`owner`] finds it.
     pub(crate) fn is_of_peer(&self, peer: &PeerAddress, address: SocketAddr) -> bool {
-        let addresses = || self.settings.peers.values().map(|peer| &*peer.address);
-        let is_on = self.is_on(peer, address);
-        let is_of_another = || self.of(address).is_some_and(|named| named.address != peer);
-        peer.matches(address)
-            && is_on.unwrap_or_else(|| !interface_decides(addresses(), address))
-            && !is_of_another()
+        // Most addresses are of others.
+        if !peer.matches(address) {
+            return false;
+        }
+        let addresses = self.settings.peers.values().map(|peer| &*peer.address);
+        let is_on = self.is_on(peer, address).unwrap_or_else(|| !interface_decides(addresses, address));
+        is_on && self.of(address).is_none_or(|named| named.address == peer)
     }
 
     /// Returns whether an address is the given one, on its interface if it has one.

@@ -107,10 +107,9 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
     in_sound_inbox(data_dir, |opened| {
         // What a daemon has begun comes first: it may fill some of the same ids.
         let mut connection = continue_planned(data_dir, opened)?;
-        let Missing { segments, unused, known } = missing(&connection, path)?;
+        let Missing { segments, unused, skipped, known } = missing(&connection, path)?;
         index::remove(data_dir);
         recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
-        let skipped = skipped_ids(path);
         for Segment { first, last, .. } in &segments {
             skipped::replace(&connection, (*first, *last), &skipped).map_err(InboxError::from)?;
         }
@@ -178,6 +177,8 @@ struct Missing {
     segments: Vec<Segment>,
     /// The ids between those of the inbox and those of the file: neither has them, so they are not lost by damage.
     unused: Gaps,
+    /// The ids that the log of the file has skipped.
+    skipped: Vec<skipped::Ids>,
     /// How many of the ids that the file has are in the inbox.
     known: u64,
 }
@@ -217,7 +218,7 @@ fn missing(connection: &Connection, path: &Path) -> Result<Missing, RecoverError
     let absent = ranges.iter().filter_map(|ids| skipped::overlap(*ids, (beginning, last))).map(had);
     let known = had((beginning, last)).saturating_sub(absent.sum());
     let segment = |(first, last)| Segment { first, last, file: path.to_owned() };
-    Ok(Missing { segments: ranges.into_iter().map(segment).collect(), unused, known })
+    Ok(Missing { segments: ranges.into_iter().map(segment).collect(), unused, skipped, known })
 }
 
 /// Returns the first and the last id that a file has or had; the first one is behind the last one if it shows none. What retention
@@ -329,7 +330,7 @@ mod tests {
         connection.execute("VACUUM INTO ?1", [aside.to_str().unwrap()]).unwrap();
         fill(90..=99);
         let missing = |connection| {
-            let Missing { segments, unused, known } = missing(connection, &aside).unwrap();
+            let Missing { segments, unused, known, .. } = missing(connection, &aside).unwrap();
             let ranges = segments.iter().map(|segment| (segment.first, segment.last));
             (ranges.collect::<Vec<_>>(), unused, known)
         };

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 use tracing::debug;
 
-use super::blocks::BLOCK_IDS_LOG2;
+use super::blocks::{BLOCK_IDS_LOG2, part_from};
 use super::error::IndexError;
 use super::store::{self, State};
 
@@ -19,7 +19,7 @@ pub(crate) struct Index {
     pub(super) shared: Mutex<Shared>,
     /// Whether the index was found damaged.
     damaged: AtomicBool,
-    damage_found: Notify,
+    wanted: Notify,
     /// Whether the index must not grow, since the disk is full.
     paused: AtomicBool,
     /// Whether its files are to be removed, so that there is room.
@@ -43,7 +43,7 @@ impl Index {
             data_dir: data_dir.to_owned(),
             shared: Mutex::default(),
             damaged: AtomicBool::new(false),
-            damage_found: Notify::new(),
+            wanted: Notify::new(),
             paused: AtomicBool::new(false),
             gives_room: AtomicBool::new(false),
         }
@@ -67,10 +67,7 @@ impl Index {
             let shared = self.shared.lock();
             (shared.covered, shared.used_bytes)
         };
-        let Some((first, end)) = covered else { return 0 };
-        let oldest = (oldest_id >> BLOCK_IDS_LOG2).clamp(first, end);
-        let used = u128::from(used_bytes) * u128::from(end - oldest) / u128::from(end - first);
-        u64::try_from(used).unwrap_or(u64::MAX)
+        covered.map_or(0, |blocks| part_from(oldest_id >> BLOCK_IDS_LOG2, blocks, used_bytes))
     }
 
     /// Keeps the index from growing while the disk is full.
@@ -87,7 +84,7 @@ impl Index {
         // Also those of an earlier daemon that were not opened yet.
         if self.size_bytes() > 0 {
             self.gives_room.store(true, Ordering::Release);
-            self.damage_found.notify_one();
+            self.wanted.notify_one();
         }
     }
 
@@ -100,9 +97,9 @@ impl Index {
         self.gives_room.swap(false, Ordering::AcqRel)
     }
 
-    /// Waits until a reader finds the index damaged, or its files are to be removed.
-    pub(crate) async fn found_damaged(&self) {
-        self.damage_found.notified().await;
+    /// Waits until the indexer is wanted: a reader has found the index damaged, or its files are to be removed.
+    pub(crate) async fn is_wanted(&self) {
+        self.wanted.notified().await;
     }
 
     /// Handles an error of a reader: a damaged index is to be created again.
@@ -110,7 +107,7 @@ impl Index {
         debug!("a query runs without the index: {error}");
         if error.is_damage() {
             self.set_damaged();
-            self.damage_found.notify_one();
+            self.wanted.notify_one();
         }
     }
 
@@ -131,7 +128,7 @@ impl Index {
     pub(crate) fn discard(&self) {
         self.set_damaged();
         self.withdraw();
-        self.damage_found.notify_one();
+        self.wanted.notify_one();
     }
 
     /// Lets readers use what is in the file, of which so much is in use.

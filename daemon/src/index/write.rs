@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::blocks::{BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2};
+use super::blocks::{BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2, part_from};
 use super::bloom::Block;
 use super::error::IndexError;
 use super::log::Anchor;
@@ -91,7 +91,7 @@ impl Store {
     pub(super) fn is_mostly_useless(&self, oldest: u64) -> Result<bool, IndexError> {
         let (pages, free) = self.pages()?;
         let State { first, end, .. } = self.state;
-        let useful = (pages - free.min(pages)) * (end - oldest.clamp(first, end)) / (end - first).max(1);
+        let useful = part_from(oldest, (first, end), pages - free.min(pages));
         Ok(pages > SMALL_PAGES && useful < pages / 3)
     }
 

@@ -6,6 +6,7 @@ mod chat;
 mod completion;
 mod delivery;
 mod doctor;
+mod forgotten_port;
 mod held;
 mod languages;
 mod manual;

@@ -242,7 +242,7 @@ impl Table {
     }
 }
 
-/// Returns whether a cell needs neither quotation marks nor changes, for sure: most do not, and this looks at each byte once.
+/// Returns whether a cell is certain to need neither quotation marks nor changes. Most cells are.
 fn is_written_as_it_is(text: &str) -> bool {
     let ends = [text.bytes().next(), text.bytes().next_back()];
     let is_changed = |byte| matches!(byte, Some(b' ' | b'=' | b'+' | b'-' | b'@'));

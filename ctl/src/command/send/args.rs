@@ -113,7 +113,7 @@ impl MessageArgs {
 
     /// Refuses `--split 1000 TEXT` and `TEXT --split 1000`: the number would be sent as a part of the text.
     fn check_split(&self, arguments: impl Iterator<Item = OsString>) -> Result<()> {
-        let behind = arguments.skip_while(|argument| argument != "--split").nth(1);
+        let behind = argument_behind(arguments, &["--split"]);
         let is_behind = |number: &&String| behind.as_ref().is_some_and(|next| *next == ***number);
         match self.text.iter().find(is_behind) {
             Some(number) if self.split == Some(SplitSize::Default) && number.parse::<u32>().is_ok() => {
@@ -127,6 +127,16 @@ impl MessageArgs {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the argument behind an option, in any of its spellings: a person may have meant it as the value of one that takes none, and
+/// the parser does not tell where an argument stood.
+pub(super) fn argument_behind(
+    mut arguments: impl Iterator<Item = OsString>,
+    option: &[&str],
+) -> Option<OsString> {
+    arguments.find(|argument| option.iter().any(|spelling| argument == spelling))?;
+    arguments.next()
 }
 
 #[cfg(test)]

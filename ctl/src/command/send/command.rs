@@ -22,8 +22,9 @@ The payload of the datagram is exactly the message: nothing is added and nothing
 a line end; `printf` and `echo -n` do not. Standard input must be UTF-8; `--file -` sends any bytes. \
 Write `--` before a TEXT that begins with `-`. \
 With --when-seen the message is not sent now, but as soon as a message from TO has arrived: to the port of TO in the \
-configuration, otherwise to the port that it came from; of several, up to 16, 20 ms apart, and the others after its next message. It is encoded now, survives restarts, and may be sent twice if the \
-daemon is killed at that moment. `udpchatctl held` lists and cancels what is held. \
+configuration, otherwise to the port that it came from; of several, up to 16, 20 ms apart, and the others after its next \
+message. It is encoded now, survives restarts, and may be sent twice if the daemon is killed at that moment. \
+`udpchatctl held` lists and cancels what is held. \
 TO may be a broadcast address or a multicast group; name the interface after `%` where no route determines it.
 
 Examples:

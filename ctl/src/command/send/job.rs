@@ -51,7 +51,14 @@ pub(super) async fn run(
         let (mut client, output) = (context.connect().await?, context.output);
         let (payload, destinations) = destination::again(&mut client, id, to, hold).await?;
         let message = MessageArgs { allow_empty: true, ..MessageArgs::default() };
-        let job = Job { destinations, message, form: form.clone(), is_lines: false, confirm };
+        let job = Job {
+            destinations,
+            message,
+            form: form.clone(),
+            is_lines: false,
+            confirm,
+            moving: Moving::default(),
+        };
         return job.run(client, output, Messages::new(Draft::Payload(payload), many), many).await;
     }
     let to = to.unwrap_or(To::Named { to: "", is_last_port: false });
@@ -71,7 +78,7 @@ pub(super) async fn run(
             return sender.lines(lines).await;
         }
         let (message, form) = (message.clone(), form.clone());
-        let job = Job { destinations, message, form, is_lines: true, confirm };
+        let job = Job { destinations, message, form, is_lines: true, confirm, moving: Moving::default() };
         return job.run(client, context.output, Messages::Lines(read_aside(lines)), many).await;
     }
     message.check()?;
@@ -83,7 +90,14 @@ pub(super) async fn run(
         let mut sender = Sender::new(client, output, target, message);
         return sender.payload(payload.clone()).await;
     }
-    let job = Job { destinations, message: message.clone(), form: form.clone(), is_lines: false, confirm };
+    let job = Job {
+        destinations,
+        message: message.clone(),
+        form: form.clone(),
+        is_lines: false,
+        confirm,
+        moving: Moving::default(),
+    };
     job.run(client, output, Messages::new(draft, many), many).await
 }
 
@@ -124,6 +138,8 @@ struct Job {
     form: FormArgs,
     is_lines: bool,
     confirm: ConfirmArgs,
+    /// Looks up the last ports of the destinations again.
+    moving: Moving,
 }
 
 impl Job {
@@ -154,8 +170,8 @@ impl Job {
             output.note(&announced(every, many.count));
         }
         let progress = Progress::new(many.every.is_some() && output.is_watched(), "message");
-        let (message, mut moving) =
-            (self.message.clone(), Moving::of(client.path(), &self.destinations).await);
+        self.moving = Moving::of(client.path(), &self.destinations).await;
+        let message = self.message.clone();
         let answers = Sending {
             output,
             progress,
@@ -175,10 +191,8 @@ impl Job {
         let mut pipeline = Pipeline::new(client, answers);
         let began = Instant::now();
         let done = match many.every {
-            Some(every) => {
-                self.every((&mut pipeline, &mut moving), messages, Ticks::new(every), many.count).await
-            }
-            None => self.once((&mut pipeline, &mut moving), messages).await,
+            Some(every) => self.every(&mut pipeline, messages, Ticks::new(every), many.count).await,
+            None => self.once(&mut pipeline, messages).await,
         };
         let elapsed = began.elapsed();
         let unanswered = pipeline.unanswered();
@@ -225,12 +239,8 @@ impl Job {
         self.message.allow_empty || self.form.fills_empty()
     }
 
-    async fn once(
-        &mut self,
-        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
-        messages: Messages,
-    ) -> Result<()> {
-        let done = self.rounds((pipeline, moving), messages).await;
+    async fn once(&mut self, pipeline: &mut Pipeline<Sending<'_>>, messages: Messages) -> Result<()> {
+        let done = self.rounds(pipeline, messages).await;
         if done.is_err() {
             pipeline.settle(pending::<()>()).await;
         }
@@ -238,15 +248,11 @@ impl Job {
     }
 
     /// Sends each message to every destination, and waits for the answers before the next one is read.
-    async fn rounds(
-        &mut self,
-        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
-        mut messages: Messages,
-    ) -> Result<()> {
+    async fn rounds(&mut self, pipeline: &mut Pipeline<Sending<'_>>, mut messages: Messages) -> Result<()> {
         let mut number = 1;
         loop {
             let Some((line, draft)) = messages.next(number, &self.form).await? else { return Ok(()) };
-            number += u64::from(self.round((pipeline, moving), line, number, draft).await?);
+            number += u64::from(self.round(pipeline, line, number, draft).await?);
             pipeline.finish(pending::<()>()).await?;
             pipeline.answers.output.flush()?;
         }
@@ -254,14 +260,13 @@ impl Job {
 
     async fn every(
         &mut self,
-        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
+        pipeline: &mut Pipeline<Sending<'_>>,
         messages: Messages,
         ticks: Ticks,
         count: Option<u64>,
     ) -> Result<()> {
         let mut interrupt = Interrupt::new()?;
-        let done = match self.timed_rounds((pipeline, moving), messages, (ticks, count), &mut interrupt).await
-        {
+        let done = match self.timed_rounds(pipeline, messages, (ticks, count), &mut interrupt).await {
             // A second interrupt does not wait for the last answers.
             Ok(()) => pipeline.finish(interrupt.next()).await,
             Err(error) => Err(error),
@@ -275,7 +280,7 @@ impl Job {
     /// Sends a message to every destination each time that one is due.
     async fn timed_rounds(
         &mut self,
-        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
+        pipeline: &mut Pipeline<Sending<'_>>,
         mut messages: Messages,
         (mut ticks, count): (Ticks, Option<u64>),
         interrupt: &mut Interrupt,
@@ -313,7 +318,7 @@ impl Job {
             let is_counted = tokio::select! {
                 biased;
                 () = interrupt.next() => break,
-                is_counted = self.round((pipeline, moving), line, number, draft) => is_counted?,
+                is_counted = self.round(pipeline, line, number, draft) => is_counted?,
             };
             number += u64::from(is_counted);
             let done = pipeline.answers.outcome.sent();
@@ -325,7 +330,7 @@ impl Job {
     /// Sends one message to every destination. Returns whether it counts: a line of which nothing is sent does not.
     async fn round(
         &mut self,
-        (pipeline, moving): (&mut Pipeline<Sending<'_>>, &mut Moving),
+        pipeline: &mut Pipeline<Sending<'_>>,
         line: u64,
         number: u64,
         draft: Result<Draft>,
@@ -347,7 +352,7 @@ impl Job {
         if let Payload::Text(text) = &payload {
             pipeline.answers.note_digits(&self.form, text, self.peers());
         }
-        pipeline.drive(moving.update(&mut self.destinations)).await?;
+        pipeline.drive(self.moving.update(&mut self.destinations)).await?;
         let mut is_counted = !self.is_lines;
         for destination in &self.destinations {
             let is_text = matches!(payload, Payload::Text(_));

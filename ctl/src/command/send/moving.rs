@@ -14,10 +14,11 @@ use super::last_port::last_heard;
 const LOOKED_UP_FOR: Duration = Duration::from_secs(1);
 
 /// Looks up the last ports again between the messages of a loop, on a connection of its own.
+#[derive(Default)]
 pub(super) struct Moving {
     /// None if no port is to be looked up, or once that fails: the loop goes on to the ports that are known.
     client: Option<Client>,
-    due: Instant,
+    looked_up: Option<Instant>,
 }
 
 impl Moving {
@@ -25,12 +26,13 @@ impl Moving {
     pub(super) async fn of(socket: &Path, destinations: &[Destination]) -> Self {
         let is_moving = destinations.iter().any(|destination| destination.heard_at.is_some());
         let client = if is_moving { Client::connect(socket).await.ok() } else { None };
-        Self { client, due: Instant::now() + LOOKED_UP_FOR }
+        Self { client, looked_up: Some(Instant::now()) }
     }
 
     /// Sets the ports of the destinations to those that they have now, if it is time.
     pub(super) async fn update(&mut self, destinations: &mut [Destination]) {
-        let Some(client) = self.client.as_mut().filter(|_| Instant::now() >= self.due) else { return };
+        let is_due = self.looked_up.is_none_or(|at| at.elapsed() >= LOOKED_UP_FOR);
+        let Some(client) = self.client.as_mut().filter(|_| is_due) else { return };
         match client.peers(Some(HEARD_WINDOW)).await {
             Ok(answer) => {
                 for destination in destinations {
@@ -43,6 +45,6 @@ impl Moving {
             }
             Err(_) => self.client = None,
         }
-        self.due = Instant::now() + LOOKED_UP_FOR;
+        self.looked_up = Some(Instant::now());
     }
 }

@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 use udpchat_config::DEFAULT_PORT;
 use udpchat_locale::tr;
 
-use super::MessageArgs;
+use super::args::{MessageArgs, argument_behind};
 use super::payload::Payload;
 use crate::error::{CtlError, Result};
 
@@ -78,10 +78,8 @@ fn in_quotes(text: &str) -> String {
 fn check_quiet(arguments: impl Iterator<Item = OsString>, message: &MessageArgs) -> Result<()> {
     let Some(number) = message.text.first().filter(|_| message.text.len() > 1) else { return Ok(()) };
     let is_number = number.bytes().all(|digit| digit.is_ascii_digit());
-    let is_quiet = |argument: &OsString| argument == "-q" || argument == "--quiet";
-    if !is_number
-        || arguments.skip_while(|argument| !is_quiet(argument)).nth(1).is_none_or(|next| *next != **number)
-    {
+    let behind = argument_behind(arguments, &["-q", "--quiet"]);
+    if !is_number || behind.is_none_or(|behind| *behind != **number) {
         return Ok(());
     }
     let text = in_quotes(&message.text.join(" "));

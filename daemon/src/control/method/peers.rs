@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use udpchat_api::call::{Peer, PeerList, PeersAnswer, PeersParams};
+use udpchat_api::line::to_line;
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES, Timestamp};
 use udpchat_config::Encoding;
 use udpchat_text::Basis;
@@ -85,10 +86,10 @@ fn lists(configured: &Configured) -> Vec<PeerList> {
     lists.take_while(fits).collect()
 }
 
-/// Returns the length of a row of the answer and a comma, in bytes.
+/// Returns the length of a row of the answer, in bytes. The line end counts for the comma between two rows.
 fn json_bytes(row: &impl Serialize) -> usize {
     // Structs of strings and numbers: serialising them cannot fail.
-    serde_json::to_vec(row).map_or(0, |json| json.len() + 1)
+    to_line(row).map_or(0, |line| line.len())
 }
 
 /// Adds the last message of each configured peer without a message in the window, of those that are to be listed.

@@ -52,7 +52,7 @@ impl Hosts {
         self.awaited.contains_key(&ip)
     }
 
-    /// Returns the configured peer that a source belongs to. No system call: the numbers of interfaces are known already.
+    /// Returns the configured peer that a source belongs to, by the numbers of interfaces that are known. No system call.
     pub(super) fn owner(&self, source: SocketAddr, interfaces: &InterfaceNames) -> Option<Arc<str>> {
         let ports = [Some(source.port()), None];
         let peers = ports.iter().filter_map(|port| self.peers.get(&(source.ip(), *port))).flatten();

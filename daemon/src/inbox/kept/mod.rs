@@ -145,7 +145,7 @@ impl Kept {
 
     /// Returns the configured peer that a source belongs to.
     fn owner(&self, peer: SocketAddr) -> Option<Arc<str>> {
-        // At most one system call for each interface.
+        // A system call only for the number of an interface that is not known.
         self.interfaces.learn_scope(peer);
         self.hosts.owner(peer, &self.interfaces)
     }
